@@ -1,0 +1,257 @@
+"""The hook: a connection of type ``oauth2`` at work."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
+from airflow_oauth_provider.get_provider_info import CONN_FIELDS, CONNECTION_TYPE, HOOK_NAME, UI_FIELD_BEHAVIOUR
+
+# What a Dag file imports is paid at every parse: requests and what needs it come with the first call.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import requests
+
+    from airflow_oauth_provider.connection import ConnectionSettings
+    from airflow_oauth_provider.http.auth import OAuth2Auth
+    from airflow_oauth_provider.http.call import Answer
+    from airflow_oauth_provider.http.session import ApiSession
+    from airflow_oauth_provider.oauth2.token import AccessToken
+    from airflow_oauth_provider.tokens.source import TokenSource
+
+_RUN_OPTIONS = frozenset(
+    {"check_response", "timeout", "verify", "cert", "proxies", "stream", "allow_redirects", "max_redirects"}
+)
+
+
+class OAuth2Hook(BaseHook):
+    """
+    Calls an API that is protected by OAuth 2.0 client credentials (RFC 6749 §4.4).
+
+    The token is shared by all tasks of this machine until it nears its end. Token and connections belong to the
+    process, so hooks are cheap; each reads its connection once.
+
+    :param oauth2_conn_id: connection of type ``oauth2``
+    :param method: HTTP method of :meth:`run`
+    :param auth_type: must be None: the connection authorizes
+    :param tcp_keep_alive: probe idle connections
+    :param tcp_keep_alive_idle: seconds before the first probe
+    :param tcp_keep_alive_count: probes before a connection is given up
+    :param tcp_keep_alive_interval: seconds between probes
+    """
+
+    conn_name_attr = "oauth2_conn_id"
+    default_conn_name = "oauth2_default"
+    conn_type = CONNECTION_TYPE
+    hook_name = HOOK_NAME
+
+    def __init__(
+        self,
+        oauth2_conn_id: str = default_conn_name,
+        *,
+        method: str = "GET",
+        auth_type: None = None,
+        tcp_keep_alive: bool = True,
+        tcp_keep_alive_idle: int = 120,
+        tcp_keep_alive_count: int = 20,
+        tcp_keep_alive_interval: int = 30,
+    ) -> None:
+        super().__init__()
+        if auth_type is not None:
+            raise SettingsError("auth_type cannot be given: the oauth2 connection authorizes the calls.")
+        self.oauth2_conn_id = oauth2_conn_id
+        self.method = method.upper()
+        self._keep_alive = (tcp_keep_alive, tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval)
+
+    # Tokens and sessions ----------------------------------------------------------------------------------------
+
+    def get_token(self) -> AccessToken:
+        """
+        Return the shared token, good for the next call.
+
+        Ask anew for each use instead of keeping it: this costs microseconds, and a kept token ends.
+
+        :raises OAuth2Error: why there is none
+        """
+        return self._source.get()
+
+    @property
+    def auth(self) -> OAuth2Auth:
+        """The token as a ``requests.auth.AuthBase``, for any library that is based on requests."""
+        return self.get_conn().auth
+
+    def get_conn(self) -> ApiSession:
+        """Return a ``requests.Session`` that knows base URL, token, timeouts, TLS, allowed origins and retries."""
+        return self._session
+
+    # Calls ------------------------------------------------------------------------------------------------------
+
+    def request(self, method: str, endpoint: str | None = None, **kwargs: Any) -> requests.Response:
+        """
+        Send a request and return the checked response.
+
+        :param endpoint: below the connection's base URL; or an absolute URL of an allowed origin
+        :param kwargs: as ``requests.request`` takes them (``params``, ``json``, ``data``, ``headers``, ``timeout``,
+            ``stream`` …), and those of :meth:`call`
+        :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`
+        """
+        return self.call(method, endpoint, **kwargs).response
+
+    def call(self, method: str, endpoint: str | None = None, **kwargs: Any) -> Answer:
+        """
+        Do as :meth:`request`, and return the number of attempts and the seconds, too.
+
+        :param kwargs: besides those of requests: ``check=False`` returns refused responses as well; ``idempotent=True``
+            lets POST and PATCH be repeated like GET; ``retry_args`` is a dict for ``tenacity.Retrying``
+        """
+        return self.get_conn().call(method, endpoint, **kwargs)
+
+    def run(
+        self,
+        endpoint: str | None = None,
+        data: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        extra_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> requests.Response:
+        """
+        Do as ``HttpHook.run`` does, so that stock ``HttpOperator`` works on an ``oauth2`` connection.
+
+        :param data: the query for GET, nothing for HEAD, the body otherwise
+        :param extra_options: ``check_response``, ``timeout``, ``verify``, ``cert``, ``proxies``, ``stream``,
+            ``allow_redirects``, ``max_redirects``
+        """
+        return self._run(None, endpoint, data, headers, extra_options, **kwargs)
+
+    def run_with_advanced_retry(self, _retry_args: Mapping[str, Any], *args: Any, **kwargs: Any) -> requests.Response:
+        """
+        Do as :meth:`run`, repeating as *_retry_args* say and not as this package would.
+
+        :param _retry_args: for ``tenacity.Retrying``; what they see are this package's errors
+        """
+        return self._run(_retry_args, *args, **kwargs)
+
+    def _run(
+        self,
+        retry_args: Mapping[str, Any] | None,
+        endpoint: str | None = None,
+        data: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        extra_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> requests.Response:
+        options = dict(extra_options or {})
+        if unknown := sorted(set(options) - _RUN_OPTIONS):
+            raise SettingsError(f"extra_options: {unknown[0]!r} is none of {', '.join(sorted(_RUN_OPTIONS))}.")
+        if data and self.method != "HEAD":
+            kwargs["params" if self.method == "GET" else "data"] = data
+        return self.request(
+            self.method,
+            endpoint,
+            headers=headers,
+            check=options.pop("check_response", True),
+            retry_args=retry_args or None,
+            **options,
+            **kwargs,
+        )
+
+    def redact(self, text: str, limit: int) -> str:
+        """Return a server's *text* on one line, without this connection's secrets, cut to *limit* characters."""
+        return self.get_conn().redactor().server_text(text, limit)
+
+    # The connection ---------------------------------------------------------------------------------------------
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Fetch a new token, never a stored one, and call the test endpoint where there is one.
+
+        :return: whether it worked, and one line without any secret: Airflow does not redact it
+        """
+        try:
+            return True, self._test()
+        except OAuth2Error as error:
+            return False, str(error)
+        except Exception as error:  # its text may hold anything
+            self.log.debug("The test of %s failed", self.oauth2_conn_id, exc_info=True)
+            return False, f"The test failed with {type(error).__name__}; the API server's debug log has the details."
+
+    def _test(self) -> str:
+        client = self._settings.client
+        token = self._source.fetch_new()
+        said = f"Got a token that lives {token.lifetime_s:.0f} s"
+        said += f", scope {token.scope[:200]!r}" if token.scope else ", no scope named"
+        said += f", by {client.auth_method}."
+        if (endpoint := self._settings.test_endpoint) is None:
+            return said
+        import tenacity
+
+        answer = self.call("GET", endpoint, retry_args={"stop": tenacity.stop_after_attempt(1)})
+        return f"{said} The test endpoint answered {answer.response.status_code}."
+
+    @cached_property
+    def _settings(self) -> ConnectionSettings:
+        from airflow_oauth_provider.config import read_config
+        from airflow_oauth_provider.connection import read_connection
+        from airflow_oauth_provider.masking import mask_in_airflow
+
+        connection = self.get_connection(self.oauth2_conn_id)
+        try:
+            settings = read_connection(connection, read_config())
+        except SettingsError as error:
+            raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {error}") from None
+        mask_in_airflow(settings.secrets())
+        return settings
+
+    @cached_property
+    def _source(self) -> TokenSource:
+        from airflow_oauth_provider.config import read_config
+        from airflow_oauth_provider.tokens.registry import token_source
+
+        config = read_config()
+        return token_source(
+            self._settings.client,
+            store_url=config.token_store,
+            store_keys=config.token_store_keys,
+            airflow_home=config.airflow_home,
+        )
+
+    @cached_property
+    def _session(self) -> ApiSession:
+        from airflow_oauth_provider.http.pool import KeepAlive
+        from airflow_oauth_provider.http.session import ApiSession
+
+        settings = self._settings
+        return ApiSession(
+            settings.api, self._source, secrets=settings.client.secrets(), keep_alive=KeepAlive(*self._keep_alive)
+        )
+
+    # The form on Airflow 2.11 to 3.1 ------------------------------------------------------------------------------
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return which standard fields are hidden, and what the others are called."""
+        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's own fields, without objects: there is no widget for them, they stay in Extra."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import BooleanField, IntegerField, StringField
+        from wtforms.validators import optional
+
+        widgets: dict[str, Any] = {}
+        for name, field in CONN_FIELDS.items():
+            label, description, kinds = field["label"], field["description"], field["schema"]["type"]
+            if "boolean" in kinds:
+                widgets[name] = BooleanField(label, description=description)
+            elif "integer" in kinds:
+                widgets[name] = IntegerField(
+                    label, description=description, widget=BS3TextFieldWidget(), validators=[optional()]
+                )
+            elif "string" in kinds:
+                widgets[name] = StringField(label, description=description, widget=BS3TextFieldWidget())
+        return widgets

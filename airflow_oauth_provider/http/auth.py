@@ -1,0 +1,102 @@
+"""The token in a request, and one renewal when the API refuses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from requests.auth import AuthBase
+
+from airflow_oauth_provider.exceptions import ApiRefusedTokenError
+from airflow_oauth_provider.oauth2.challenge import refuses_token
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_oauth_provider.http.origin import OriginGuard
+    from airflow_oauth_provider.oauth2.token import AccessToken
+    from airflow_oauth_provider.tokens.source import TokenSource
+
+# More than the tokens that one session can have under way: the present one and those that it replaced.
+_MAX_SENT = 8
+
+
+class OAuth2Auth(AuthBase):
+    """
+    Authorizes requests (RFC 6750 §2.1) of any library that takes a ``requests.auth.AuthBase``.
+
+    :param source: where tokens come from
+    :param guard: where they may go
+    """
+
+    def __init__(self, source: TokenSource, guard: OriginGuard) -> None:
+        self.source = source
+        self._guard = guard
+        self._sent: dict[str, AccessToken] = {}
+
+    def __repr__(self) -> str:
+        return "OAuth2Auth()"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """
+        Add the token to *request*.
+
+        :raises OriginError: the token may not go there
+        :raises OAuth2Error: there is no token
+        """
+        self._guard.check(request.url or "")
+        self._authorize(request, self.source.get())
+        request.register_hook("response", self._renew_once)  # type: ignore[no-untyped-call]
+        return request
+
+    def _authorize(self, request: requests.PreparedRequest, token: AccessToken) -> None:
+        header = request.headers["Authorization"] = f"Bearer {token.value}"
+        if header not in self._sent:
+            while len(self._sent) >= _MAX_SENT:
+                del self._sent[next(iter(self._sent))]
+            self._sent[header] = token
+
+    def token_in(self, request: requests.PreparedRequest) -> AccessToken | None:
+        """Return the token that *request* carried, None when it carried none of ours."""
+        return self._sent.get(str(request.headers.get("Authorization")))
+
+    def sent_tokens(self) -> tuple[str, ...]:
+        """Return the values of the tokens that errors must not show."""
+        return tuple(token.value for token in self._sent.values())
+
+    def _renew_once(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        """Answer a 401 that refuses the token with a new token, once; anything else passes."""
+        if response.status_code != 401 or not refuses_token(response.headers.get("WWW-Authenticate")):
+            return response
+        request = response.request
+        token = self.token_in(request)
+        if token is None or not rewind_body(request):
+            return response
+        # A redirect can have led the request elsewhere since it was authorized.
+        self._guard.check(request.url or "")
+        try:
+            newer = self.source.renew(token)
+        except ApiRefusedTokenError:
+            return response
+        again = request.copy()
+        self._authorize(again, newer)
+        response.content  # noqa: B018  # read to its end, so that the connection can be used again
+        response.close()
+        second: requests.Response = response.connection.send(again, **kwargs)
+        second.history.append(response)
+        second.request = again
+        return second
+
+
+def rewind_body(request: requests.PreparedRequest) -> bool:
+    """Return whether the body can be sent a second time; a file is set back to where it stood."""
+    body: Any = request.body
+    if body is None or isinstance(body, str | bytes):
+        return True
+    position: Any = request._body_position  # noqa: SLF001  # where requests keeps it for its redirects
+    if not isinstance(position, int):
+        return False
+    try:
+        body.seek(position)
+    except (AttributeError, OSError):
+        return False
+    return True

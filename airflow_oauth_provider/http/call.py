@@ -1,0 +1,149 @@
+"""One call to an API: its attempts, and what each of them came to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3
+
+from airflow_oauth_provider.exceptions import (
+    ApiRefusedError,
+    ApiUnavailableError,
+    CertificateError,
+    OAuth2Error,
+    SettingsError,
+)
+from airflow_oauth_provider.network import certificate_problem, describe, never_connected
+from airflow_oauth_provider.retry import API_CALL_POLICY, RETRIED_STATUSES, UNPROCESSED_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_oauth_provider.http.body import Body
+    from airflow_oauth_provider.masking import Redactor
+
+log = logging.getLogger(__name__)
+
+# RFC 9110 §9.2.2; a POST or a PATCH sent twice may order twice.
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+_BAD_REQUESTS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidJSONError,
+    requests.exceptions.UnrewindableBodyError,
+    urllib3.exceptions.LocationValueError,
+    UnicodeError,
+    TypeError,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What a call brought.
+
+    :param attempts: requests sent for it, the last one included
+    :param elapsed_s: seconds from the first attempt to the last answer, pauses included
+    """
+
+    response: requests.Response
+    attempts: int
+    elapsed_s: float
+
+
+class ApiCall:
+    """
+    A call under way.
+
+    :param send: sends it once, and raises what requests raises
+    :param error_of: turns an answer of status 400 and above into the error that it means
+    :param what: method and URL, for messages
+    :param check: raise for status 400 and above
+    :param idempotent: sending it twice does no harm
+    """
+
+    def __init__(
+        self,
+        send: Callable[[], requests.Response],
+        error_of: Callable[[requests.Response], OAuth2Error],
+        *,
+        what: str,
+        body: Body,
+        redactor: Callable[[], Redactor],
+        check: bool,
+        idempotent: bool,
+    ) -> None:
+        self._send = send
+        self._error_of = error_of
+        self._what = what
+        self._body = body
+        self._redactor = redactor
+        self._check = check
+        self._idempotent = idempotent
+        self._attempts = 0
+        self._repeatable = False
+        self._refusal: requests.Response | None = None
+
+    def run(self, retry_args: Mapping[str, Any] | None) -> Answer:
+        """
+        Send until there is an answer, or no reason to go on.
+
+        :param retry_args: for ``tenacity.Retrying``, in place of this package's policy
+        :raises OAuth2Error: the error of the last attempt
+        """
+        began = time.monotonic()
+        try:
+            if retry_args is None or not self._body.repeatable:
+                response = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)(self._attempt)
+            else:
+                import tenacity
+
+                response = tenacity.Retrying(**{"reraise": True, **retry_args})(self._attempt)
+        except OAuth2Error:
+            if self._check or self._refusal is None:
+                raise
+            response = self._refusal
+        return Answer(response, self._attempts, time.monotonic() - began)
+
+    def _attempt(self) -> requests.Response:
+        self._attempts += 1
+        self._repeatable, self._refusal = False, None
+        if self._attempts > 1:
+            self._body.rewind()
+        outcome = self._outcome()
+        if isinstance(outcome, requests.Response):
+            return outcome
+        if self._repeatable and not self._body.repeatable:
+            self._repeatable = False
+            log.warning("%s is not repeated: its body can be read only once. Pass bytes or a file.", self._what)
+        raise outcome
+
+    def _outcome(self) -> requests.Response | OAuth2Error:
+        """Return the answer or the error: not raised where requests' own one, which holds the token, is handled."""
+        try:
+            response = self._send()
+        except _BAD_REQUESTS as error:
+            return SettingsError(f"{self._what} cannot be built: {self._redactor().server_text(str(error))}")
+        except requests.TooManyRedirects:
+            return ApiRefusedError(f"{self._what} was redirected too often.")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if why := certificate_problem(error):
+                return CertificateError(
+                    f"{self._what}: the server's certificate is not to be trusted: {why}. "
+                    "Check the URL, or name the CA bundle in verify of the connection."
+                )
+            self._repeatable = self._idempotent or never_connected(error)
+            return ApiUnavailableError(f"{self._what} failed: {self._redactor()(describe(error))}.")
+        status = response.status_code
+        if status < 400 or not (self._check or status in RETRIED_STATUSES):
+            return response
+        self._repeatable = status in RETRIED_STATUSES and (self._idempotent or status in UNPROCESSED_STATUSES)
+        self._refusal = response
+        return self._error_of(response)

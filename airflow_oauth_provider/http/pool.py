@@ -1,0 +1,59 @@
+"""Connections belong to the process: stock ``HttpOperator`` makes a hook for every page."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """
+    TCP keep-alive, as ``HttpHook`` names its parts.
+
+    :param idle: seconds before the first probe
+    :param count: probes before the connection is given up
+    :param interval: seconds between probes
+    """
+
+    enabled: bool = True
+    idle: int = 120
+    count: int = 20
+    interval: int = 30
+
+    def socket_options(self) -> list[tuple[int, int, int]]:
+        """Return the options of every socket."""
+        options: list[Any] = list(HTTPConnection.default_socket_options)
+        if self.enabled:
+            options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+            named = {"TCP_KEEPIDLE": self.idle, "TCP_KEEPCNT": self.count, "TCP_KEEPINTVL": self.interval}
+            # macOS has no TCP_KEEPIDLE.
+            options += [(socket.IPPROTO_TCP, getattr(socket, n), v) for n, v in named.items() if hasattr(socket, n)]
+        return options
+
+
+class _PooledAdapter(HTTPAdapter):
+    def __init__(self, keep_alive: KeepAlive) -> None:
+        self._keep_alive = keep_alive
+        super().__init__(max_retries=0, pool_maxsize=4 * DEFAULT_POOLSIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["socket_options"] = self._keep_alive.socket_options()
+        super().init_poolmanager(*args, **kwargs)
+
+
+_adapters: dict[KeepAlive, HTTPAdapter] = {}
+
+
+def shared_adapter(keep_alive: KeepAlive) -> HTTPAdapter:
+    """Return this process's connections; those to one server with different TLS settings are kept apart by requests."""
+    return _adapters.get(keep_alive) or _adapters.setdefault(keep_alive, _PooledAdapter(keep_alive))
+
+
+# A child that used its parent's sockets would mix its answers with the parent's.
+os.register_at_fork(after_in_child=_adapters.clear)

@@ -1,0 +1,188 @@
+"""A requests session that knows an API: base URL, token, timeouts, TLS, where the token may go, and what to repeat."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from airflow_oauth_provider import __version__
+from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
+from airflow_oauth_provider.http.answers import error_of
+from airflow_oauth_provider.http.auth import OAuth2Auth
+from airflow_oauth_provider.http.body import Body
+from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
+from airflow_oauth_provider.http.origin import Origin, OriginGuard, parse_origin
+from airflow_oauth_provider.http.pool import KeepAlive, shared_adapter
+from airflow_oauth_provider.masking import Redactor
+from airflow_oauth_provider.network import is_loopback, proxies_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_oauth_provider.http.settings import ApiSettings
+    from airflow_oauth_provider.tokens.source import TokenSource
+
+MAX_REDIRECTS = 5
+
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_POSITIONAL = ("params", "data", "headers", "cookies", "files", "auth", "timeout", "allow_redirects", "proxies")
+
+
+class ApiSession(requests.Session):
+    """
+    A session for one API.
+
+    ``get``, ``post`` … take a path below the base URL or an absolute URL and return any answer, as a plain session's
+    do; :meth:`call` also checks it. Both repeat what may be repeated and raise this package's errors only.
+
+    :param settings: the API
+    :param source: its tokens
+    :param secrets: what errors must not show, besides the API's own secrets and tokens
+    """
+
+    auth: OAuth2Auth
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        source: TokenSource,
+        *,
+        secrets: tuple[str, ...] = (),
+        keep_alive: KeepAlive | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._secrets = (*secrets, *settings.secrets())
+        allowed = tuple(parse_origin(text, "allowed_hosts") for text in settings.allowed_hosts)
+        self._guard = OriginGuard(settings.base_url, allowed, allow_http=settings.allow_http)
+        self._proxies: dict[str, dict[str, str]] = {}
+        self.auth = OAuth2Auth(source, self._guard)
+        self.headers.update({"Accept": "application/json", "User-Agent": f"airflow-oauth-provider/{__version__}"})
+        self.headers.update(dict((*settings.headers, *settings.secret_headers)))
+        # Neither .netrc nor REQUESTS_CA_BUNDLE; proxies of the environment are looked up once for each server.
+        self.trust_env = False
+        self.verify = settings.transport.verify
+        self.max_redirects = MAX_REDIRECTS
+        adapter = shared_adapter(keep_alive or KeepAlive())
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def url_for(self, endpoint: str | None) -> str:
+        """Return *endpoint* below the base URL, joined by exactly one slash; an absolute URL as it is."""
+        base = self._settings.base_url
+        if not endpoint:
+            return base
+        if _ABSOLUTE.match(endpoint):
+            return endpoint
+        return base.rstrip("/") + ("" if endpoint[0] in "?#" else "/") + endpoint.lstrip("/")
+
+    def call(
+        self,
+        method: str,
+        endpoint: str | None = None,
+        *,
+        check: bool = True,
+        idempotent: bool | None = None,
+        retry_args: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Answer:
+        """
+        Send a request, repeat it where that is safe, and check the answer.
+
+        :param check: raise for status 400 and above
+        :param idempotent: sending it twice does no harm; by default what RFC 9110 says of the method
+        :param retry_args: for ``tenacity.Retrying``, in place of this package's policy
+        :param kwargs: as ``requests.Session.request`` takes them, without ``auth``
+        :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`
+        """
+        method, url = method.upper(), self.url_for(endpoint)
+        if _ABSOLUTE.match(endpoint or ""):
+            # As written, before anything tidies it up: what two parsers may read in two ways goes nowhere.
+            Origin.of(url.partition("?")[0])
+        _refuse_credentials(kwargs)
+
+        def send() -> requests.Response:
+            return super(ApiSession, self).request(method, url, **kwargs)
+
+        return ApiCall(
+            send,
+            self._error_of,
+            what=f"{method} {url.partition('?')[0][:300]}",
+            body=Body(kwargs.get("data"), kwargs.get("files")),
+            redactor=self.redactor,
+            check=check,
+            idempotent=method in IDEMPOTENT_METHODS if idempotent is None else idempotent,
+        ).run(retry_args)
+
+    # What requests calls ---------------------------------------------------------------------------------------------
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Do as ``requests.Session.request`` does, and repeat where that is safe; the answer is not checked."""
+        kwargs.update(zip(_POSITIONAL, args, strict=False))
+        verb, target = (text.decode() if isinstance(text, bytes) else text for text in (method, url))
+        return self.call(verb, target, check=False, **kwargs).response
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """
+        Send a prepared request, the next one of a redirect included.
+
+        :raises OriginError: it would take the token where that may not go; nothing was sent
+        """
+        url = request.url or ""
+        self._guard.check(url)
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._settings.transport.timeout_s
+        kwargs["proxies"] = self._proxies_for(url, kwargs.get("proxies"))
+        return super().send(request, **kwargs)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Leave the token in a redirected request: :meth:`send` lets it go to allowed origins alone."""
+
+    def merge_environment_settings(  # type: ignore[override]
+        self,
+        url: str,  # noqa: ARG002
+        proxies: Any,
+        stream: Any,
+        verify: Any,
+        cert: Any,
+    ) -> dict[str, Any]:
+        """Take what the caller or the connection says; nothing of the environment."""
+        return {
+            "proxies": proxies,
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
+    def close(self) -> None:
+        """Keep the connections: they belong to the process."""
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _proxies_for(self, url: str, explicit: dict[str, str] | None) -> dict[str, str]:
+        """Loopback is never reached by a proxy; the caller's proxies beat the connection's, those the environment's."""
+        server = url[: url.find("/", url.find("://") + 3)]
+        proxies = self._proxies.get(server)
+        if proxies is None:
+            proxies = self._proxies[server] = proxies_for(url, self._settings.transport)
+        return explicit if explicit and not is_loopback(Origin.of(url).host) else proxies
+
+    def redactor(self) -> Redactor:
+        """Return what hides the secrets and tokens of this session in a text."""
+        return Redactor((*self._secrets, *self.auth.sent_tokens()))
+
+    def _error_of(self, response: requests.Response) -> OAuth2Error:
+        token = self.auth.token_in(response.request)
+        wait_s = self.auth.source.renewable_in_s(token) if token and response.status_code == 401 else 0.0
+        return error_of(response, self.redactor(), renewable_in_s=wait_s)
+
+
+def _refuse_credentials(kwargs: Mapping[str, Any]) -> None:
+    """Raise when the caller brings credentials: the connection authorizes, in one way only (RFC 6750 §2)."""
+    if kwargs.get("auth") is not None:
+        raise SettingsError("auth cannot be given: the connection's token authorizes the call.")
+    for name in kwargs.get("headers") or ():
+        if str(name).strip().lower() in {"authorization", "proxy-authorization", "dpop"}:
+            raise SettingsError(f"The header {name} cannot be given: the connection's token authorizes the call.")

@@ -1,0 +1,62 @@
+"""An access token as this package holds it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from airflow_oauth_provider.exceptions import TokenExposureError
+
+
+@dataclass(frozen=True, repr=False)
+class AccessToken:
+    """
+    A token and what the server said of it (RFC 6749 §5.1).
+
+    ``repr`` shows type, scope, expiry and a fingerprint, never a part of the token. Serializing or pickling raises
+    :class:`TokenExposureError`, so that ``return hook.get_token()`` cannot put a token into an XCom.
+
+    :param value: the token itself, one or more characters 0x21-0x7E
+    :param token_type: as the server wrote it, e.g. ``Bearer``
+    :param scope: granted scope, blank-separated; the requested one when the server did not say (RFC 6749 §5.1)
+    :param issued_at: when the answer came, epoch seconds
+    :param expires_at: end of life, epoch seconds
+    """
+
+    value: str = field(repr=False)
+    token_type: str
+    scope: str | None
+    issued_at: float
+    expires_at: float
+
+    @property
+    def lifetime_s(self) -> float:
+        """Granted lifetime, seconds."""
+        return self.expires_at - self.issued_at
+
+    @property
+    def fingerprint(self) -> str:
+        """First six hexadecimal digits of the token's SHA-256: enough to tell two tokens apart in a log."""
+        return hashlib.sha256(self.value.encode()).hexdigest()[:6]
+
+    def __repr__(self) -> str:
+        expires = datetime.fromtimestamp(self.expires_at, tz=UTC).isoformat(timespec="seconds")
+        return (
+            f"AccessToken(token_type={self.token_type!r}, scope={self.scope!r}, expires_at={expires}, "
+            f"fingerprint={self.fingerprint})"
+        )
+
+    def serialize(self) -> NoReturn:
+        """Refuse, because Airflow calls this to put a returned object into an XCom."""
+        raise TokenExposureError(
+            "An access token cannot be stored in an XCom: it would lie in the metadata database in clear text. "
+            "Use the token inside the task; every task gets the same one from its own OAuth2Hook."
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TokenExposureError(
+            "An access token cannot be pickled or copied out of its process. Pass the connection id on instead and "
+            "call OAuth2Hook(oauth2_conn_id=…).get_token() there."
+        )

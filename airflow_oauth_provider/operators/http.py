@@ -1,0 +1,189 @@
+"""An operator for one call to an API."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_oauth_provider.exceptions import (
+    ResponseCheckError,
+    ResponseFormatError,
+    SettingsError,
+    XComTooLargeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import requests
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+
+DEFAULT_MAX_XCOM_BYTES = 1_048_576
+MAX_LOGGED_CHARACTERS = 10_000
+
+
+class _DefaultLimit(int):
+    """The limit that nobody chose: it is off under a custom XCom backend, which stores elsewhere."""
+
+
+class OAuth2HttpOperator(BaseOperator):
+    """
+    Calls an endpoint and puts the answer into XCom: JSON as objects, anything else as text, 204 as None.
+
+    The XCom ``request_info`` holds ``status``, ``elapsed_s``, ``bytes`` and ``attempts``.
+
+    :param oauth2_conn_id: connection of type ``oauth2`` (templated)
+    :param endpoint: below the connection's base URL; or an absolute URL of an allowed origin (templated)
+    :param method: HTTP method (templated)
+    :param query: parameters of the URL's query; ``params`` belongs to BaseOperator (templated)
+    :param json: body, sent as JSON (templated)
+    :param data: body, sent as a form when it is a dict, otherwise as it is (templated)
+    :param headers: besides the connection's (templated)
+    :param response_check: called with the response and whatever of the context it names; false fails the task
+    :param response_filter: called likewise; what it returns is the XCom value
+    :param retry_args: for ``tenacity.Retrying``, in place of this package's policy
+    :param idempotent: sending it twice does no harm, so that POST and PATCH are repeated like GET
+    :param log_response: log the body, up to 10,000 characters
+    :param max_xcom_bytes: a value whose JSON is larger fails before it reaches the metadata database; None lifts the
+        limit, and by default it is off under a custom XCom backend
+    """
+
+    template_fields: Sequence[str] = ("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "query": "json",
+        "json": "json",
+        "data": "py",
+        "headers": "json",
+    }
+    ui_color = "#d8e8f5"
+
+    def __init__(
+        self,
+        *,
+        oauth2_conn_id: str = "oauth2_default",
+        endpoint: str | None = None,
+        method: str = "GET",
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        response_check: Callable[..., bool] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        retry_args: Mapping[str, Any] | None = None,
+        idempotent: bool | None = None,
+        log_response: bool = False,
+        max_xcom_bytes: int | None = _DefaultLimit(DEFAULT_MAX_XCOM_BYTES),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if json is not None and data is not None:
+            raise SettingsError("json and data are both given: a call has one body.")
+        if max_xcom_bytes is not None and max_xcom_bytes <= 0:
+            raise SettingsError("max_xcom_bytes must be positive, or None for no limit.")
+        self.oauth2_conn_id = oauth2_conn_id
+        self.endpoint = endpoint
+        self.method = method
+        self.query = query
+        self.json = json
+        self.data = data
+        self.headers = headers
+        self.response_check = response_check
+        self.response_filter = response_filter
+        self.retry_args = retry_args
+        self.idempotent = idempotent
+        self.log_response = log_response
+        self.max_xcom_bytes = max_xcom_bytes
+
+    def execute(self, context: Context) -> Any:
+        """Call the endpoint and return the XCom value."""
+        from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+
+        hook = OAuth2Hook(oauth2_conn_id=self.oauth2_conn_id)
+        answer = hook.call(
+            self.method,
+            self.endpoint,
+            params=self.query,
+            json=self.json,
+            data=self.data,
+            headers=self.headers,
+            retry_args=self.retry_args,
+            idempotent=self.idempotent,
+        )
+        response, size = answer.response, len(answer.response.content)
+        what = f"{self.method.upper()} {(response.url or '').partition('?')[0]}"
+        self.log.info("%s answered %d with %d bytes in %.2f s.", what, response.status_code, size, answer.elapsed_s)
+        if self.do_xcom_push:
+            info = {
+                "status": response.status_code,
+                "elapsed_s": round(answer.elapsed_s, 3),
+                "bytes": size,
+                "attempts": answer.attempts,
+            }
+            context["ti"].xcom_push(key="request_info", value=info)
+        if self.log_response:
+            self.log.info("Body: %s", hook.redact(_text(response), MAX_LOGGED_CHARACTERS))
+        if self.response_check is not None and not _call(self.response_check, response, context):
+            raise ResponseCheckError(
+                f"response_check returned false for {what} ({response.status_code}).", status_code=response.status_code
+            )
+        if self.response_filter is not None:
+            value = _call(self.response_filter, response, context)
+        else:
+            value = _value(response, what, hook)
+        self._check_size(value)
+        return value
+
+    def _check_size(self, value: Any) -> None:
+        limit = self.max_xcom_bytes
+        if limit is None or not self.do_xcom_push or (isinstance(limit, _DefaultLimit) and _has_custom_xcom_backend()):
+            return
+        size = len(jsonlib.dumps(value, default=str).encode())
+        if size > limit:
+            raise XComTooLargeError(
+                f"The result is {size:,} bytes of JSON, more than max_xcom_bytes={limit:,}: it would lie in the "
+                "metadata database. Return less by response_filter, ask for less by query, or raise max_xcom_bytes."
+            )
+
+
+def _call(function: Callable[..., Any], response: requests.Response, context: Context) -> Any:
+    """Call *function* as Airflow calls callables: with whatever of the context it names."""
+    from airflow.providers.common.compat.sdk import determine_kwargs
+
+    return function(response, **determine_kwargs(function, [response], context))
+
+
+def _value(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_json = content_type in ("application/json", "text/json") or content_type.endswith("+json")
+    if response.status_code == 204 or (is_json and not response.content):
+        return None
+    if not is_json:
+        return _text(response)
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        pass
+    # Outside of the handler: its exception holds the whole body.
+    raise ResponseFormatError(
+        f"{what} answered {response.status_code} with {content_type} that is not JSON: "
+        f"{hook.redact(_text(response), 200)}",
+        status_code=response.status_code,
+    )
+
+
+def _text(response: requests.Response) -> str:
+    """Return the body as text: UTF-8 where no charset is named, which requests would take for Latin-1."""
+    if "charset" not in response.headers.get("Content-Type", "").lower():
+        try:
+            return response.content.decode()
+        except UnicodeDecodeError:
+            pass
+    return response.text
+
+
+def _has_custom_xcom_backend() -> bool:
+    return not str(conf.get("core", "xcom_backend", fallback="BaseXCom")).endswith("BaseXCom")

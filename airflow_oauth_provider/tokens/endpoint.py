@@ -1,0 +1,157 @@
+"""Sends token requests (requests): no redirects, a capped body, and a deadline that a slow drip cannot stretch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import requests
+import urllib3
+
+from airflow_oauth_provider import __version__
+from airflow_oauth_provider.exceptions import (
+    CertificateError,
+    OAuth2Error,
+    TokenEndpointUnavailableError,
+    TokenResponseError,
+)
+from airflow_oauth_provider.masking import Redactor, mask_in_airflow
+from airflow_oauth_provider.network import (
+    certificate_problem,
+    describe,
+    proxies_for,
+)
+from airflow_oauth_provider.oauth2.client_auth import basic_credentials
+from airflow_oauth_provider.oauth2.token_request import TokenRequest, build_token_request
+from airflow_oauth_provider.oauth2.token_response import narrower_scope, parse_token_response
+from airflow_oauth_provider.retry import TOKEN_REQUEST_POLICY, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_oauth_provider.oauth2.settings import ClientSettings
+    from airflow_oauth_provider.oauth2.token import AccessToken
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 2**20
+# Small, because a compressed chunk may swell a thousandfold before it can be counted.
+_CHUNK_BYTES = 2**13
+
+
+class TokenEndpoint:
+    """
+    A token endpoint, asked on behalf of one client.
+
+    :param policy: for :meth:`fetch`; a whole fetch ends within ``policy.total_s``
+    """
+
+    def __init__(self, settings: ClientSettings, policy: RetryPolicy = TOKEN_REQUEST_POLICY) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._redactor = Redactor((*settings.secrets(), basic_credentials(settings)))
+
+    def fetch(self) -> AccessToken:
+        """
+        Return a new token; connection errors, timeouts, 429 and 5xx are tried again.
+
+        :raises OAuth2Error: see :func:`~airflow_oauth_provider.oauth2.token_response.parse_token_response`, and
+            :class:`CertificateError` when the server's certificate is not to be trusted
+        """
+        ends_at = time.monotonic() + self._policy.total_s
+        retrying = self._policy.retrying(log, retry_if=_may_pass)
+        return retrying(lambda: self.fetch_once(max(1.0, ends_at - time.monotonic())))
+
+    def fetch_once(self, within_s: float) -> AccessToken:
+        """Return a new token by one request, which ends within *within_s* seconds or the connection's timeouts."""
+        settings = self._settings
+        # Before the first byte goes out: requests and urllib3 log at debug level.
+        mask_in_airflow((*settings.secrets(), basic_credentials(settings)))
+        deadline_s = min(within_s, sum(settings.transport.timeout_s))
+        began = time.monotonic()
+        status, headers, body = self._exchange(build_token_request(settings), deadline_s)
+        token = parse_token_response(
+            settings, self._redactor, status=status, headers=headers, body=body, now=time.time()
+        )
+        mask_in_airflow((token.value,))
+        log.info("Got a token from %s in %.2f s: %r", settings.token_endpoint, time.monotonic() - began, token)
+        if missing := narrower_scope(settings, token):
+            log.warning("The server granted a narrower scope than asked for: without %s.", missing)
+        return token
+
+    def _exchange(self, request: TokenRequest, deadline_s: float) -> tuple[int, Mapping[str, str], bytes]:
+        # Imported late: only a process that fetches a token pays for it.
+        from airflow_oauth_provider.tokens.deadline import DeadlineAdapter
+
+        transport, url = self._settings.transport, request.url
+        with DeadlineAdapter(deadline_s) as adapter, requests.Session() as session:
+            # Neither .netrc nor REQUESTS_CA_BUNDLE; the environment's proxies are looked up below.
+            session.trust_env = False
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            problem: OAuth2Error
+            try:
+                response = session.post(
+                    url,
+                    data=request.body,
+                    headers={
+                        **request.headers,
+                        "Accept-Encoding": "identity",
+                        "User-Agent": f"airflow-oauth-provider/{__version__}",
+                    },
+                    timeout=transport.timeout_s,
+                    verify=transport.verify,
+                    proxies=proxies_for(url, transport),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                body = self._capped_body(response)
+                if not adapter.passed:  # a body without a length ends in silence when it is cut
+                    return response.status_code, response.headers, body
+                problem = self._too_slow(deadline_s)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                problem = self._too_slow(deadline_s) if adapter.passed else self._problem(error)
+            # Outside of the handler: its exception holds the request with the credentials.
+            raise problem
+
+    def _capped_body(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        with response:
+            if "," in response.headers.get("Content-Encoding", ""):
+                raise TokenResponseError(
+                    f"The token endpoint {self._settings.token_endpoint} compressed its answer more than once. "
+                    "Check Token URL.",
+                    status_code=response.status_code,
+                )
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise TokenResponseError(
+                        f"The token endpoint {self._settings.token_endpoint} answered with more than "
+                        f"{MAX_BODY_BYTES // 2**20} MiB. Check Token URL.",
+                        status_code=response.status_code,
+                    )
+        return bytes(body)
+
+    def _problem(self, error: Exception) -> OAuth2Error:
+        where = f"The token endpoint {self._settings.token_endpoint}"
+        if why := certificate_problem(error):
+            return CertificateError(
+                f"{where} has a certificate that is not to be trusted: {why}. "
+                "Check Token URL, or name the CA bundle in verify of the connection."
+            )
+        return TokenEndpointUnavailableError(f"{where} could not be asked: {self._redactor(describe(error))}.")
+
+    def _too_slow(self, deadline_s: float) -> OAuth2Error:
+        return TokenEndpointUnavailableError(
+            f"The token endpoint {self._settings.token_endpoint} did not finish its answer within {deadline_s:.0f} s."
+        )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether it is tried again: connection errors, timeouts, 429 and 5xx are, other answers are not."""
+    status = getattr(error, "status_code", None)
+    if not isinstance(error, TokenEndpointUnavailableError):
+        return False
+    return status is None or status == 429 or status >= 500

@@ -1,0 +1,144 @@
+"""Tokens and refusals as sealed entries of a store."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.tokens.cache_key import CacheKeys, cache_keys
+from airflow_oauth_provider.tokens.refusals import Refusal, Scope
+
+if TYPE_CHECKING:
+    from airflow_oauth_provider.oauth2.settings import ClientSettings
+    from airflow_oauth_provider.tokens.seal import Seal
+    from airflow_oauth_provider.tokens.stores.base import Lease
+    from airflow_oauth_provider.tokens.stores.guarded import GuardedStore
+
+TOKEN = "token"
+FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class StoredToken:
+    """
+    A token and where it lies.
+
+    :param generation: of its entry
+    :param place: which of the seals opened it; 0 is the one that writes
+    """
+
+    token: AccessToken
+    generation: int
+    place: int = 0
+
+
+class SealedEntries:
+    """
+    What a store holds for one client.
+
+    :param seals: the first one writes, all read
+    """
+
+    def __init__(self, settings: ClientSettings, store: GuardedStore, seals: list[Seal]) -> None:
+        self._store = store
+        self._places = [(seal, cache_keys(settings, seal.fingerprint)) for seal in seals]
+
+    @property
+    def keys(self) -> CacheKeys:
+        """The names under which is written."""
+        return self._places[0][1]
+
+    def token(self) -> StoredToken | None:
+        """Return the stored token, whatever its age."""
+        for place, (_, keys) in enumerate(self._places):
+            generation, members = self._read(place, TOKEN, keys.request)
+            if members is not None and (token := _token_from(members)) is not None:
+                return StoredToken(token, generation, place)
+        return None
+
+    def generation(self) -> int:
+        """Return the generation on which the next write builds."""
+        return self._store.read(f"{self.keys.request}.{TOKEN}").generation
+
+    def write_token(self, token: AccessToken, *, expected: int) -> bool | None:
+        """Store *token*; False when somebody else wrote first, None when the store failed."""
+        members = {
+            "value": token.value,
+            "token_type": token.token_type,
+            "scope": token.scope,
+            "issued_at": token.issued_at,
+            "expires_at": token.expires_at,
+        }
+        return self._write(TOKEN, self.keys.request, members, expected=expected, ttl_s=token.lifetime_s)
+
+    def drop_token(self, stored: StoredToken) -> None:
+        """Leave a tombstone in place of just this token; a newer one stays."""
+        name = f"{self._places[stored.place][1].request}.{TOKEN}"
+        self._store.write(name, None, expected=stored.generation, ttl_s=stored.token.lifetime_s)
+
+    def refusal(self, scope: Scope, now: float) -> Refusal | None:
+        """Return what is remembered about *scope*, ended or not: a repetition is remembered for longer."""
+        for place, (_, keys) in enumerate(self._places):
+            _, members = self._read(place, FAILURE, scope.entry(keys))
+            if members is not None and (refusal := Refusal.from_members(members, now)) is not None:
+                return refusal
+        return None
+
+    def write_refusal(self, scope: Scope, refusal: Refusal) -> None:
+        """Remember *refusal*; it stays for as long again after its end, so that a repetition can be told."""
+        ttl_s = 2 * (refusal.until - refusal.since)
+        self._write(FAILURE, scope.entry(self.keys), refusal.members(), expected=None, ttl_s=ttl_s)
+
+    def forget_refusal(self, scope: Scope) -> None:
+        """Leave a tombstone in place of what is remembered."""
+        for _, keys in self._places:
+            self._store.write(f"{scope.entry(keys)}.{FAILURE}", None, expected=None, ttl_s=60.0)
+
+    def try_lease(self) -> Lease | None:
+        """Return the right to fetch this token."""
+        return self._store.try_lease(self.keys.request)
+
+    def release(self, lease: Lease) -> None:
+        """Give the right back."""
+        self._store.release(lease)
+
+    @property
+    def shared(self) -> bool:
+        """False while the store does not work: then waiting for others is of no use."""
+        return self._store.available
+
+    def _read(self, place: int, purpose: str, name: str) -> tuple[int, dict[str, Any] | None]:
+        entry = self._store.read(f"{name}.{purpose}")
+        plain = self._places[place][0].open(purpose, name, entry.sealed) if entry.sealed else None
+        return entry.generation, _json_object(plain) if plain else None
+
+    def _write(
+        self, purpose: str, name: str, members: dict[str, Any], *, expected: int | None, ttl_s: float
+    ) -> bool | None:
+        sealed = self._places[0][0].close(purpose, name, json.dumps(members).encode())
+        return self._store.write(f"{name}.{purpose}", sealed, expected=expected, ttl_s=ttl_s)
+
+
+def _json_object(plain: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(plain)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _token_from(members: dict[str, Any]) -> AccessToken | None:
+    try:
+        token = AccessToken(
+            value=str(members["value"]),
+            token_type=str(members["token_type"]),
+            scope=None if members["scope"] is None else str(members["scope"]),
+            issued_at=float(members["issued_at"]),
+            expires_at=float(members["expires_at"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return token if math.isfinite(token.issued_at) and math.isfinite(token.expires_at) else None

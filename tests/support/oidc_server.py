@@ -1,0 +1,173 @@
+"""A certified authorization server (npm's oidc-provider) and an API that it protects, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = PROJECT / "tests" / "integration" / "oidc"
+CACHE = PROJECT / ".cache" / "oidc"
+NODE = CACHE / "node_modules" / ".bin" / "node"
+
+
+@dataclass(frozen=True)
+class RegisteredClient:
+    """A client as it stands in ``clients.json``, which the server reads, too."""
+
+    client_id: str
+    client_secret: str
+    auth_method: str
+    scope: str
+    lifetime_s: int
+
+
+def install() -> str:
+    """
+    Install the server outside the sources, once for every content of ``package.json``.
+
+    :return: why it could not be installed, empty when it is there
+    """
+    manifest = (SOURCES / "package.json").read_text(encoding="utf-8")
+    done = CACHE / "installed.json"
+    if done.exists() and done.read_text(encoding="utf-8") == manifest:
+        return ""
+    if (npm := shutil.which("npm")) is None:
+        return "no npm on PATH"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / "package.json").write_text(manifest, encoding="utf-8")
+    options = [
+        "--no-audit",
+        "--no-fund",
+        "--package-lock=false",
+        "--ignore-scripts=false",
+        "--loglevel=error",
+    ]
+    npm_install = subprocess.run(
+        [npm, "install", *options], cwd=CACHE, capture_output=True, text=True, timeout=540, check=False
+    )
+    if npm_install.returncode:
+        return f"npm install ended with {npm_install.returncode}: {npm_install.stderr[-1000:]}"
+    done.write_text(manifest, encoding="utf-8")
+    return ""
+
+
+class OidcServer:
+    """
+    A context manager around ``server.mjs``; all its clients are in :attr:`clients`.
+
+    :param log: file for what the server says of itself
+    """
+
+    def __init__(self, log: Path) -> None:
+        registered = json.loads((SOURCES / "clients.json").read_text(encoding="utf-8"))
+        self.clients: Mapping[str, RegisteredClient] = {
+            name: RegisteredClient(**client) for name, client in registered.items()
+        }
+        self.issuer = ""
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.issuer}/token"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.issuer}/api"
+
+    def connection(self, name: str, *, secret: str | None = None, **extra: Any) -> str:
+        """
+        Return a client's connection as JSON, for the environment.
+
+        :param secret: another secret than the registered one
+        :param extra: further extras, or other values for those that are always set
+        """
+        client = self.clients[name]
+        extras = {
+            "base_url": self.base_url,
+            "scope": client.scope,
+            "auth_method": client.auth_method,
+            **extra,
+        }
+        return json.dumps(
+            {
+                "conn_type": "oauth2",
+                "host": self.token_url,
+                "login": client.client_id,
+                "password": client.client_secret if secret is None else secret,
+                "extra": extras,
+            }
+        )
+
+    def token_requests(self, name: str) -> list[dict[str, Any]]:
+        """Return what the client asked of the token endpoint so far: status, error, and how it sent its secret."""
+        found: list[dict[str, Any]] = self._control("GET", "state", name)["token_requests"]
+        return found
+
+    def api_calls(self, name: str) -> list[dict[str, Any]]:
+        """Return the calls with a token of the client: path, status and the token's fingerprint."""
+        found: list[dict[str, Any]] = self._control("GET", "state", name)["api_calls"]
+        return found
+
+    def revoke(self, name: str) -> int:
+        """End every living token of a client and return how many there were."""
+        revoked: int = self._control("POST", "revoke", name)["revoked"]
+        return revoked
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Let the token endpoint answer 503 to everybody for a while."""
+        self._control("POST", "outage", switch="on")
+        try:
+            yield
+        finally:
+            self._control("POST", "outage", switch="off")
+
+    def __enter__(self) -> Self:
+        # Modules are looked up beside the file that imports them, so the sources go to where npm installed.
+        for name in ("server.mjs", "clients.json"):
+            shutil.copy(SOURCES / name, CACHE / name)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [NODE, CACHE / "server.mjs"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            raise RuntimeError(f"The server did not start: {self._log.read_text(encoding='utf-8')[-2000:]}")
+        self.issuer = json.loads(line)["issuer"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+        if self._process is None:
+            return
+        # The closed stdin tells the server to stop, as it would when this process were killed.
+        self._process.communicate(timeout=20)
+
+    def _control(self, method: str, what: str, name: str | None = None, switch: str | None = None) -> Any:
+        client_id = None if name is None else self.clients[name].client_id
+        response = self._session.request(
+            method, f"{self.issuer}/control/{what}", params={"client": client_id, "is": switch}, timeout=10
+        )
+        response.raise_for_status()
+        return response.json()
