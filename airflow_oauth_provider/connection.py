@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -223,9 +224,9 @@ def _verify(extra: Extra) -> bool | str:
     if text is None:
         # Read here once: requests itself would let the environment beat the connection.
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        return bundle if bundle and os.path.exists(bundle) else True
+        return bundle if bundle and Path(bundle).exists() else True
     if text.lower() in ("true", "false", "1", "0"):
         return text.lower() in ("true", "1")
-    if not os.path.exists(text):
+    if not Path(text).exists():
         raise SettingsError(f"verify: there is no CA bundle {text[:200]!r} on this machine. Use true, false or a path.")
     return text

@@ -1,8 +1,8 @@
 """
 A connection's extra, read with one canonical type for each key.
 
-Text may arrive as a number or a boolean (a connection URI does that) and the reverse, objects as JSON text, blank-separated
-text as a list: all are accepted. Null, ``""``, ``{}`` and ``[]`` mean "not set".
+Text may arrive as a number or a boolean (a connection URI does that) and the reverse, objects as JSON text,
+blank-separated text as a list: all are accepted. Null, ``""``, ``{}`` and ``[]`` mean "not set".
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _ELSEWHERE = {
 
 class _Fraction(str):
     """A JSON number with a fraction or an exponent, as it was written."""
+
+    __slots__ = ()
 
 
 class Extra:
@@ -118,7 +120,7 @@ class Extra:
             raise SettingsError(f"{key}: the value of {nested[0][:60]!r} is not text.")
         return tuple((name, _as_text(item)) for name, item in value.items() if item is not None and item != "")
 
-    def _scalar(self, key: str) -> str | int | bool | None:
+    def _scalar(self, key: str) -> str | int | None:
         value = self._members.get(key)
         if value is None or value in ({}, []):
             return None
@@ -160,7 +162,7 @@ def _json_object(raw: str, what: str) -> dict[str, Any]:
     return value
 
 
-def _as_text(value: str | int | bool) -> str:
+def _as_text(value: str | int) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

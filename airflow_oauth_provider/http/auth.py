@@ -89,10 +89,11 @@ class OAuth2Auth(AuthBase):
 
 def rewind_body(request: requests.PreparedRequest) -> bool:
     """Return whether the body can be sent a second time; a file is set back to where it stood."""
-    body: Any = request.body
+    prepared: Any = request
+    body = prepared.body
     if body is None or isinstance(body, str | bytes):
         return True
-    position: Any = request._body_position  # noqa: SLF001  # where requests keeps it for its redirects
+    position = prepared._body_position  # noqa: SLF001  # where requests keeps it for its redirects
     if not isinstance(position, int):
         return False
     try:

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.exceptions import (
@@ -19,11 +18,10 @@ from airflow_oauth_provider.exceptions import (
     TokenEndpointUnavailableError,
     TransientError,
 )
+from airflow_oauth_provider.tokens.held import HeldToken
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
 from airflow_oauth_provider.tokens.stores.base import LEASE_S
 from airflow_oauth_provider.tokens.windows import (
-    advisory_window_s,
-    mandatory_window_s,
     renewal_pause_s,
     renewal_wait_s,
     stored_life_s,
@@ -37,33 +35,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NEW_TIMEOUT_S = 30.0
 AHEAD_TIMEOUT_S = 5.0
 AHEAD_PAUSE_S = 30.0
 # How long somebody whose token still lives waits for the process that fetches the next one.
 PATIENCE_S = 5.0
 _FIRST_POLL_S, _MAX_POLL_S = 0.02, 0.25
-
-
-@dataclass(frozen=True)
-class _Held:
-    """
-    A token in this process's memory.
-
-    :param ends_at: by the monotonic clock, which no one sets back
-    :param shared: fetched by another process
-    """
-
-    token: AccessToken
-    ends_at: float
-    mandatory_s: float
-    advisory_s: float
-
-    def life_s(self) -> float:
-        return min(self.ends_at - time.monotonic(), self.token.expires_at - time.time())
-
-    @property
-    def usable(self) -> bool:
-        return self.life_s() > self.mandatory_s
 
 
 class TokenSource:
@@ -78,7 +55,7 @@ class TokenSource:
         self._settings = settings
         self._entries = entries
         self._endpoint = endpoint
-        self._held: _Held | None = None
+        self._held: HeldToken | None = None
         self._refusals: dict[Scope, Refusal] = {}
         self._fetching = threading.Lock()
         self._ahead_not_before = 0.0
@@ -91,10 +68,9 @@ class TokenSource:
         :raises OAuth2Error: why there is none; see :class:`~airflow_oauth_provider.tokens.endpoint.TokenEndpoint`
         """
         held = self._held
-        if held is None or not held.usable:
-            return self._obtain(refused=None)
-        self._refresh_ahead_when_due(held)
-        return held.token
+        token = held.token if held is not None and held.usable else self._obtain(refused=None)
+        self._refresh_ahead_when_due()
+        return token
 
     def renew(self, refused: AccessToken) -> AccessToken:
         """
@@ -104,19 +80,20 @@ class TokenSource:
         """
         if (newer := self._look(refused)) is not None:
             return newer
-        self._check_renewal(refused)
-        if self._held is not None and self._held.token.value == refused.value:
+        # By its age alone: what is remembered is looked up under the lease, where nobody is half-way through a renewal.
+        _check_renewal(renewal_wait_s(refused, time.time()))
+        if self._held is not None and _same(self._held.token, refused):
             self._held = None
         return self._obtain(refused)
 
     def fetch_new(self) -> AccessToken:
         """Return a new token whatever is stored, put it in place of the stored one and end remembered refusals."""
-        token = self._endpoint.fetch()
+        token = self._endpoint.fetch_once(NEW_TIMEOUT_S)
         for _ in range(3):  # somebody else may write at the same moment
             generation = self._entries.generation()
             if self._entries.write_token(token, expected=generation) is not False:
                 break
-        self._hold(token, generation + 1, shared=False)
+        self._held = self._held_token(token, token.expires_at - time.time(), generation + 1, shared=False)
         for scope in FETCH_SCOPES:
             self._forget(scope)
         return token
@@ -143,20 +120,12 @@ class TokenSource:
         self._held = candidate
         return candidate.token
 
-    def _candidate(self, stored: StoredToken) -> _Held:
-        return self._make(stored.token, stored.generation, stored_life_s(stored.token, time.time()), shared=True)
+    def _candidate(self, stored: StoredToken) -> HeldToken:
+        return self._held_token(stored.token, stored_life_s(stored.token, time.time()), stored.generation, shared=True)
 
-    def _make(self, token: AccessToken, generation: int, life_s: float, *, shared: bool) -> _Held:
-        lifetime_s, leeway_s = token.lifetime_s, self._settings.leeway_s
-        return _Held(
-            token=token,
-            ends_at=time.monotonic() + life_s,
-            mandatory_s=mandatory_window_s(lifetime_s, leeway_s, shared=shared),
-            advisory_s=advisory_window_s(lifetime_s, self._entries.keys.request, generation),
-        )
-
-    def _hold(self, token: AccessToken, generation: int, *, shared: bool) -> None:
-        self._held = self._make(token, generation, token.expires_at - time.time(), shared=shared)
+    def _held_token(self, token: AccessToken, life_s: float, generation: int, *, shared: bool) -> HeldToken:
+        key, leeway_s = self._entries.keys.request, self._settings.leeway_s
+        return HeldToken.make(token, life_s, leeway_s=leeway_s, key=key, generation=generation, shared=shared)
 
     def _remembered(self, scope: Scope, now: float) -> Refusal | None:
         """Return what is remembered of *scope* and has not ended."""
@@ -168,16 +137,6 @@ class TokenSource:
         for scope in FETCH_SCOPES:
             if (refusal := self._remembered(scope, now)) is not None:
                 raise refusal.error_to_raise(now)
-
-    def _check_renewal(self, refused: AccessToken) -> None:
-        wait_s = self.renewable_in_s(refused)
-        if wait_s > 0:
-            raise ApiRefusedTokenError(
-                "The API refuses a fresh token: check audience, scope and roles of the client.",
-                status_code=401,
-                error="invalid_token",
-                retry_after_s=wait_s,
-            )
 
     # Fetching ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +186,7 @@ class TokenSource:
     def _fetch(self, refused: AccessToken | None) -> AccessToken:
         """Fetch and record the outcome, a failure too, so that whoever waits need not ask the server."""
         if refused is not None:
-            self._check_renewal(refused)
+            _check_renewal(self.renewable_in_s(refused))
             stored = self._entries.token()
             if stored is not None and _same(stored.token, refused):
                 self._entries.drop_token(stored)
@@ -240,25 +199,28 @@ class TokenSource:
             scope, now = scope_of(error), time.time()
             self._remember(scope, Refusal.of(error, self._before(scope, now), now))
             raise
+        shared = self._share(token, generation)
         if refused is not None:
             self._remember(Scope.RENEWAL, Refusal.pause(time.time(), renewal_pause_s(refused.lifetime_s)))
-        return self._share(token, generation)
+        return shared
 
     def _share(self, token: AccessToken, generation: int) -> AccessToken:
         written = self._entries.write_token(token, expected=generation)
-        self._hold(token, generation + 1, shared=False)
+        self._held = self._held_token(token, token.expires_at - time.time(), generation + 1, shared=False)
+        if written is False:
+            # We slept while somebody else fetched: theirs is newer. Clocks do not decide that, generations do.
+            stored = self._entries.token()
+            newer = self._candidate(stored) if stored is not None else None
+            if newer is not None and newer.usable:
+                self._held = newer
+                return newer.token
+            return token
         for scope in FETCH_SCOPES:
             if self._before(scope, time.time()) is not None:
                 self._forget(scope)
-        if written is False and (stored := self._entries.token()) is not None:
-            # We slept while somebody else fetched: theirs is newer. Clocks do not decide that, generations do.
-            newer = self._candidate(stored)
-            if newer.usable:
-                self._held = newer
-                return newer.token
         return token
 
-    def _living(self, refused: AccessToken | None) -> _Held | None:
+    def _living(self, refused: AccessToken | None) -> HeldToken | None:
         """Return the token in its mandatory window that is still alive for a call."""
         held = self._held
         if held is None and (stored := self._entries.token()) is not None:
@@ -286,17 +248,18 @@ class TokenSource:
 
     # Ahead of time ----------------------------------------------------------------------------------------------
 
-    def _refresh_ahead_when_due(self, held: _Held) -> None:
-        if held.life_s() > held.advisory_s or time.monotonic() < self._ahead_not_before:
+    def _refresh_ahead_when_due(self) -> None:
+        held = self._held
+        if held is None or not held.due or time.monotonic() < self._ahead_not_before:
             return
         self._ahead_not_before = time.monotonic() + min(AHEAD_TIMEOUT_S, held.token.lifetime_s / 20)
         # The caller has a valid token and is not kept waiting. No thread can be started while Python shuts down.
         with suppress(RuntimeError):
             threading.Thread(target=self._refresh_ahead, args=(held,), name="oauth2-refresh", daemon=True).start()
 
-    def _refresh_ahead(self, held: _Held) -> None:
+    def _refresh_ahead(self, held: HeldToken) -> None:
         now = time.time()
-        if any(self._remembered(scope, now) is not None for scope in (*FETCH_SCOPES, Scope.AHEAD)):
+        if any(self._remembered(scope, now) is not None for scope in FETCH_SCOPES):
             return
         lease = self._entries.try_lease()
         if lease is None:
@@ -305,17 +268,31 @@ class TokenSource:
             stored = self._entries.token()
             if stored is not None and not _same(stored.token, held.token):
                 candidate = self._candidate(stored)
-                if candidate.life_s() > candidate.advisory_s:
+                if not candidate.due:
                     self._held = candidate
                     return
+            if self._remembered(Scope.AHEAD, time.time()) is not None:
+                return
+            # Before the request: a task that ends half-way through it must not leave it to every next one to try.
+            pause_s = min(AHEAD_PAUSE_S, held.token.lifetime_s / 20)
+            self._remember(Scope.AHEAD, Refusal.pause(time.time(), pause_s))
+            self._ahead_not_before = time.monotonic() + pause_s
             generation = self._entries.generation()
             self._share(self._endpoint.fetch_once(AHEAD_TIMEOUT_S), generation)
         except OAuth2Error as error:
-            self._ahead_not_before = time.monotonic() + AHEAD_PAUSE_S
-            self._remember(Scope.AHEAD, Refusal.pause(time.time(), AHEAD_PAUSE_S))
             log.warning("The early refresh of a token failed, the present one lives on: %s", error)
         finally:
             self._entries.release(lease)
+
+
+def _check_renewal(wait_s: float) -> None:
+    if wait_s > 0:
+        raise ApiRefusedTokenError(
+            "The API refuses a fresh token: check audience, scope and roles of the client.",
+            status_code=401,
+            error="invalid_token",
+            retry_after_s=wait_s,
+        )
 
 
 def _same(token: AccessToken, other: AccessToken | None) -> bool:

@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TYPE_CHECKING
 
 from demo.airflow_api import AirflowApi
 from demo.standalone import airflow_environment, free_port
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from pathlib import Path
 
 
 class AirflowUi:
