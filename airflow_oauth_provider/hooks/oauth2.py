@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_oauth_provider.config import ProviderConfig
     from airflow_oauth_provider.connection import ConnectionSettings
     from airflow_oauth_provider.http.auth import OAuth2Auth
     from airflow_oauth_provider.http.call import Answer
@@ -193,14 +194,19 @@ class OAuth2Hook(BaseHook):
         return f"{said} The test endpoint answered {answer.response.status_code}."
 
     @cached_property
-    def _settings(self) -> ConnectionSettings:
+    def _config(self) -> ProviderConfig:
         from airflow_oauth_provider.config import read_config
+
+        return read_config()
+
+    @cached_property
+    def _settings(self) -> ConnectionSettings:
         from airflow_oauth_provider.connection import read_connection
         from airflow_oauth_provider.masking import mask_in_airflow
 
         connection = self.get_connection(self.oauth2_conn_id)
         try:
-            settings = read_connection(connection, read_config())
+            settings = read_connection(connection, self._config)
         except SettingsError as error:
             raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {error}") from None
         mask_in_airflow(settings.secrets())
@@ -208,10 +214,9 @@ class OAuth2Hook(BaseHook):
 
     @cached_property
     def _source(self) -> TokenSource:
-        from airflow_oauth_provider.config import read_config
         from airflow_oauth_provider.tokens.registry import token_source
 
-        config = read_config()
+        config = self._config
         return token_source(
             self._settings.client,
             store_url=config.token_store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import requests
@@ -50,7 +51,10 @@ class TokenEndpoint:
     def __init__(self, settings: ClientSettings, policy: RetryPolicy = TOKEN_REQUEST_POLICY) -> None:
         self._settings = settings
         self._policy = policy
-        self._redactor = Redactor((*settings.secrets(), basic_credentials(settings)))
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor((*self._settings.secrets(), basic_credentials(self._settings)))
 
     def fetch(self) -> AccessToken:
         """

@@ -142,7 +142,7 @@ class TokenSource:
 
     def _obtain(self, refused: AccessToken | None) -> AccessToken:
         try:
-            if self._fetching.acquire(timeout=self._patience_s(refused)):
+            if self._fetching.acquire(blocking=False) or self._fetching.acquire(timeout=self._patience_s(refused)):
                 try:
                     return self._look(refused) or self._obtain_alone(refused)
                 finally:
