@@ -64,9 +64,7 @@ def stored_token(server: BenchmarkServer, home: str) -> None:
         beyond = f", of which scrypt {scrypt:.1f}" if name == "short secret" else ""
         print(f"   stored, {name:13} {times[0]:8.2f} {median(times):8.2f}{beyond}")
     fetched = sorted(run["fetch_ms"] for run in (worker("fetch", server, home, "s" * 40) for _ in range(RUNS)))
-    print(
-        f"   fetched by a script  {fetched[0]:8.2f} {median(fetched):8.2f}  from loopback; a real server takes 50-500"
-    )
+    print(f"   fetched by a script  {fetched[0]:8.2f} {median(fetched):8.2f}  on loopback; real servers take 50-500")
 
 
 def keep_alive(server: BenchmarkServer, home: str) -> None:

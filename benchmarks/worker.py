@@ -75,5 +75,5 @@ def calls(rounds: int, count: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     mode, *arguments = sys.argv[1:]
-    result = {"token": token, "fetch": fetch, "calls": calls}[mode](*map(int, arguments))
-    print(json.dumps(result))
+    measured = calls(*map(int, arguments)) if mode == "calls" else fetch() if mode == "fetch" else token()
+    print(json.dumps(measured))
