@@ -150,6 +150,7 @@ class OAuth2Hook(BaseHook):
             raise SettingsError(f"extra_options: {unknown[0]!r} is none of {', '.join(sorted(_RUN_OPTIONS))}.")
         if data and self.method != "HEAD":
             kwargs["params" if self.method == "GET" else "data"] = data
+        self.get_conn().limit_redirects(options.pop("max_redirects", None))
         return self.request(
             self.method,
             endpoint,

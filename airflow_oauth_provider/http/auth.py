@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
@@ -32,6 +33,7 @@ class OAuth2Auth(AuthBase):
         self.source = source
         self._guard = guard
         self._sent: dict[str, AccessToken] = {}
+        self._sent_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return "OAuth2Auth()"
@@ -51,9 +53,10 @@ class OAuth2Auth(AuthBase):
     def _authorize(self, request: requests.PreparedRequest, token: AccessToken) -> None:
         header = request.headers["Authorization"] = f"Bearer {token.value}"
         if header not in self._sent:
-            while len(self._sent) >= _MAX_SENT:
-                del self._sent[next(iter(self._sent))]
-            self._sent[header] = token
+            with self._sent_lock:
+                while len(self._sent) >= _MAX_SENT:
+                    del self._sent[next(iter(self._sent))]
+                self._sent[header] = token
 
     def token_in(self, request: requests.PreparedRequest) -> AccessToken | None:
         """Return the token that *request* carried, None when it carried none of ours."""
@@ -61,7 +64,8 @@ class OAuth2Auth(AuthBase):
 
     def sent_tokens(self) -> tuple[str, ...]:
         """Return the values of the tokens that errors must not show."""
-        return tuple(token.value for token in self._sent.values())
+        with self._sent_lock:
+            return tuple(token.value for token in self._sent.values())
 
     def _renew_once(self, response: requests.Response, **kwargs: Any) -> requests.Response:
         """Answer a 401 that refuses the token with a new token, once; anything else passes."""

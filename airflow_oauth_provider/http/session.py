@@ -78,6 +78,10 @@ class ApiSession(requests.Session):
             return endpoint
         return base.rstrip("/") + ("" if endpoint[0] in "?#" else "/") + endpoint.lstrip("/")
 
+    def limit_redirects(self, maximum: int | None) -> None:
+        """Follow at most *maximum* redirects, and never more than five."""
+        self.max_redirects = MAX_REDIRECTS if maximum is None else min(maximum, MAX_REDIRECTS)
+
     def call(
         self,
         method: str,

@@ -65,6 +65,11 @@ class ClientSettings:
         """``client_credentials``, or the dialect that the connection names."""
         return dict(self.extra_params).get("grant_type", CLIENT_CREDENTIALS)
 
+    @property
+    def shown_endpoint(self) -> str:
+        """The token endpoint as messages name it: without a query, which may hold what is nobody's business."""
+        return self.token_endpoint.partition("?")[0]
+
     def secrets(self) -> tuple[str, ...]:
         """All values that must never be shown."""
         proxies = (url for _, url in self.transport.proxies or ())

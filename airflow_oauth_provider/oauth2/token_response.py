@@ -82,7 +82,7 @@ def parse_token_response(
     if 200 <= status < 300 and members is not None and members.get("access_token") is not None:
         return _token(settings, redactor, members, now)
 
-    where = f"{settings.token_endpoint} (HTTP {status})"
+    where = f"{settings.shown_endpoint} (HTTP {status})"
     facts: dict[str, Any] = {"status_code": status, "request_id": request_id(headers, redactor)}
     if status == 429 or status >= 500:
         raise TokenEndpointUnavailableError(
@@ -140,7 +140,7 @@ def narrower_scope(settings: ClientSettings, token: AccessToken) -> str:
 
 def _token(settings: ClientSettings, redactor: Redactor, members: dict[str, Any], now: float) -> AccessToken:
     value, token_type, scope = members["access_token"], members.get("token_type"), members.get("scope")
-    where = settings.token_endpoint
+    where = settings.shown_endpoint
     if not isinstance(value, str) or not _TOKEN_CHARACTERS.fullmatch(value):
         raise UnusableTokenError(
             f"The token of {where} is not a string of visible ASCII characters, so it cannot stand in a header."

@@ -78,8 +78,7 @@ class TokenEndpoint:
         token = parse_token_response(
             settings, self._redactor, status=status, headers=headers, body=body, now=time.time()
         )
-        mask_in_airflow((token.value,))
-        log.info("Got a token from %s in %.2f s: %r", settings.token_endpoint, time.monotonic() - began, token)
+        log.info("Got a token from %s in %.2f s: %r", settings.shown_endpoint, time.monotonic() - began, token)
         if missing := narrower_scope(settings, token):
             log.warning("The server granted a narrower scope than asked for: without %s.", missing)
         return token
@@ -124,7 +123,7 @@ class TokenEndpoint:
         with response:
             if "," in response.headers.get("Content-Encoding", ""):
                 raise TokenResponseError(
-                    f"The token endpoint {self._settings.token_endpoint} compressed its answer more than once. "
+                    f"The token endpoint {self._settings.shown_endpoint} compressed its answer more than once. "
                     "Check Token URL.",
                     status_code=response.status_code,
                 )
@@ -132,14 +131,14 @@ class TokenEndpoint:
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     raise TokenResponseError(
-                        f"The token endpoint {self._settings.token_endpoint} answered with more than "
+                        f"The token endpoint {self._settings.shown_endpoint} answered with more than "
                         f"{MAX_BODY_BYTES // 2**20} MiB. Check Token URL.",
                         status_code=response.status_code,
                     )
         return bytes(body)
 
     def _problem(self, error: Exception) -> OAuth2Error:
-        where = f"The token endpoint {self._settings.token_endpoint}"
+        where = f"The token endpoint {self._settings.shown_endpoint}"
         if why := certificate_problem(error):
             return CertificateError(
                 f"{where} has a certificate that is not to be trusted: {why}. "
@@ -149,7 +148,7 @@ class TokenEndpoint:
 
     def _too_slow(self, deadline_s: float) -> OAuth2Error:
         return TokenEndpointUnavailableError(
-            f"The token endpoint {self._settings.token_endpoint} did not finish its answer within {deadline_s:.0f} s."
+            f"The token endpoint {self._settings.shown_endpoint} did not finish its answer within {deadline_s:.0f} s."
         )
 
 

@@ -18,6 +18,7 @@ from airflow_oauth_provider.exceptions import (
     TokenEndpointUnavailableError,
     TransientError,
 )
+from airflow_oauth_provider.masking import mask_in_airflow
 from airflow_oauth_provider.tokens.held import HeldToken
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
 from airflow_oauth_provider.tokens.stores.base import LEASE_S
@@ -124,6 +125,8 @@ class TokenSource:
         return self._held_token(stored.token, stored_life_s(stored.token, time.time()), stored.generation, shared=True)
 
     def _held_token(self, token: AccessToken, life_s: float, generation: int, *, shared: bool) -> HeldToken:
+        # Whoever gets hold of a token may log it: here, every token passes.
+        mask_in_airflow((token.value,))
         key, leeway_s = self._entries.keys.request, self._settings.leeway_s
         return HeldToken.make(token, life_s, leeway_s=leeway_s, key=key, generation=generation, shared=shared)
 

@@ -20,6 +20,7 @@ _MAGIC = b"OAUTH2\x00\x01"
 _HEADER = len(_MAGIC) + 8
 _MAX_GENERATION = 2**62
 
+_LOCK_NAME = "store.lock"
 _LOCK_TIMEOUT_S = 2.0
 _SWEEP_EVERY_S = 3600.0
 _SWEEP_AFTER_S = 86_400.0
@@ -119,7 +120,9 @@ class FileStore:
             return True
 
     def _lock(self) -> FileLock:
-        return FileLock(self._folder / "store.lock", timeout=_LOCK_TIMEOUT_S, mode=0o600, thread_local=False)
+        return FileLock(
+            self._folder / _LOCK_NAME, timeout=_LOCK_TIMEOUT_S, mode=0o600, thread_local=False, poll_interval=0.005
+        )
 
     def _entry(self, name: str) -> Path:
         return self._folder / f"{name}.entry"
@@ -151,7 +154,8 @@ class FileStore:
                 if time.monotonic() > stop_at:
                     return  # the next write goes on
                 with suppress(OSError):
-                    if file.is_file(follow_symlinks=False) and now - file.stat().st_mtime > _SWEEP_AFTER_S:
+                    ended = file.is_file(follow_symlinks=False) and now - file.stat().st_mtime > _SWEEP_AFTER_S
+                    if ended and file.name != _LOCK_NAME:
                         os.unlink(file.path)
         stamp.touch(mode=0o600)
 
