@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 MAX_SERVER_TEXT = 200
+_SHORTEST_CUT = 4
 
 # Airflow keeps what it masks for the life of the process, and a triggerer lives for months.
 _MAX_REMEMBERED = 10_000
@@ -46,7 +47,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets if secret for form in echoed_forms(secret)}
         # The longest first: a form may be part of another, and what is left of that would give it away.
-        alternatives = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        self._forms = sorted(forms, key=len, reverse=True)
+        alternatives = "|".join(map(re.escape, self._forms))
         self._pattern = re.compile(alternatives) if alternatives else None
 
     def __call__(self, text: str) -> str:
@@ -56,8 +58,17 @@ class Redactor:
     def server_text(self, text: str, limit: int = MAX_SERVER_TEXT) -> str:
         """Return a server's *text* fit for a log: masked, control characters escaped, cut to *limit* characters."""
         # Masked before it is cut, lest a cut secret slip through; cut roughly first, lest a long body cost time.
-        masked = escape_control_characters(self(text[: 20 * limit]).strip())
+        masked = escape_control_characters(self._without_cut_secret(self(text[: 20 * limit])).strip())
         return masked if len(masked) <= limit else masked[: limit - 1] + "…"
+
+    def _without_cut_secret(self, text: str) -> str:
+        """Return *text* without the beginning of a secret at its end, where somebody cut it."""
+        text = text.rstrip("\ufffd…. ")
+        for form in self._forms:
+            for length in range(min(len(form) - 1, len(text)), _SHORTEST_CUT - 1, -1):
+                if text.endswith(form[:length]):
+                    return text[:-length] + MASK
+        return text
 
 
 def escape_control_characters(text: str) -> str:

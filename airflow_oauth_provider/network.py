@@ -60,7 +60,10 @@ def never_connected(error: BaseException) -> bool:
 def timed_out(error: BaseException) -> bool:
     """Whether *error* is about time."""
     return any(
-        isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError) for cause in causes(error)
+        isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
+        # A refused connection, which urllib3 derives from the one that took too long.
+        and not isinstance(cause, urllib3.exceptions.NewConnectionError)
+        for cause in causes(error)
     )
 
 

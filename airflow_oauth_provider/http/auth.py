@@ -102,6 +102,6 @@ def rewind_body(request: requests.PreparedRequest) -> bool:
         return False
     try:
         body.seek(position)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):
         return False
     return True

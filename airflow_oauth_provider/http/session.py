@@ -30,6 +30,10 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _POSITIONAL = ("params", "data", "headers", "cookies", "files", "auth", "timeout", "allow_redirects", "proxies")
 
 
+class _LookedUp(dict[str, str]):
+    """Proxies that nobody chose for this call: a redirect to another server looks up its own."""
+
+
 class ApiSession(requests.Session):
     """
     A session for one API.
@@ -57,7 +61,7 @@ class ApiSession(requests.Session):
         self._secrets = (*secrets, *settings.secrets())
         allowed = tuple(parse_origin(text, "allowed_hosts") for text in settings.allowed_hosts)
         self._guard = OriginGuard(settings.base_url, allowed, allow_http=settings.allow_http)
-        self._proxies: dict[str, dict[str, str]] = {}
+        self._proxies: dict[str, _LookedUp] = {}
         self.auth = OAuth2Auth(source, self._guard)
         self.headers.update({"Accept": "application/json", "User-Agent": f"airflow-oauth-provider/{__version__}"})
         self.headers.update(dict((*settings.headers, *settings.secret_headers)))
@@ -144,6 +148,10 @@ class ApiSession(requests.Session):
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Leave the token in a redirected request: :meth:`send` lets it go to allowed origins alone."""
 
+    def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:  # noqa: ARG002
+        """Leave it to :meth:`send`, which looks up the way to each server."""
+        return proxies
+
     def merge_environment_settings(  # type: ignore[override]
         self,
         url: str,  # noqa: ARG002
@@ -170,8 +178,9 @@ class ApiSession(requests.Session):
         server = url[: url.find("/", url.find("://") + 3)]
         proxies = self._proxies.get(server)
         if proxies is None:
-            proxies = self._proxies[server] = proxies_for(url, self._settings.transport)
-        return explicit if explicit and not is_loopback(Origin.of(url).host) else proxies
+            proxies = self._proxies[server] = _LookedUp(proxies_for(url, self._settings.transport))
+        looked_up = isinstance(explicit, _LookedUp)
+        return explicit if explicit and not looked_up and not is_loopback(Origin.of(url).host) else proxies
 
     def redactor(self) -> Redactor:
         """Return what hides the secrets and tokens of this session in a text."""

@@ -119,7 +119,8 @@ def parse_token_response(
             **facts,
         )
     raise TokenResponseError(
-        f"The token endpoint {where} answered without a token: {_described(headers, body, redactor)}. Check Token URL.",
+        f"The token endpoint {where} answered without a token: {_outline(headers, body, members, redactor)}. "
+        "Check Token URL.",
         **facts,
     )
 
@@ -213,11 +214,21 @@ def _said(members: dict[str, Any] | None, redactor: Redactor) -> str:
 
 
 def _described(headers: Mapping[str, str], body: bytes, redactor: Redactor) -> str:
-    """Say what came instead of a token, in a few words; an HTML page is not shown, since it says little."""
+    """Say what a refusal holds, in a few words; an HTML page is not shown, since it says little."""
+    outline = _outline(headers, body, None, redactor)
+    if not body.strip() or b"<html" in body[:1000].lower():
+        return outline
+    return f"{outline}: “{redactor.server_text(body[:4000].decode('utf-8', 'replace'))}”"
+
+
+def _outline(headers: Mapping[str, str], body: bytes, members: dict[str, Any] | None, redactor: Redactor) -> str:
+    """Say what came without showing any of it: the answer of a token endpoint may hold a token in an unknown form."""
     if not body.strip():
         return "an empty body"
     content_type = redactor.server_text(headers.get("Content-Type") or "an unnamed type", 60)
+    if members is not None:
+        names = redactor.server_text(", ".join(name for name in members if len(name) <= 40), 100)
+        return f"JSON with the members {names}" if names else "an empty JSON object"
     if b"<html" in body[:1000].lower():
         return f"an HTML page ({content_type})"
-    text = redactor.server_text(body[:4000].decode("utf-8", "replace"))
-    return f"{len(body)} bytes of {content_type}: “{text}”"
+    return f"{len(body)} bytes of {content_type}"
