@@ -50,24 +50,33 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "How id and secret are sent to the token URL: in a header (client_secret_basic, the default) or in the body.",
         _TEXT,
         enum=["client_secret_basic", "client_secret_post"],
+        default="client_secret_basic",
     ),
     "basic_encoding": _field(
         "Encoding of id and secret",
         "rfc6749 (the default) form-encodes them for client_secret_basic; raw is for servers that decode nothing.",
         _TEXT,
         enum=["rfc6749", "raw"],
+        default="rfc6749",
+    ),
+    "test_endpoint": _field(
+        "Test endpoint", "What the Test button calls by GET after it got a token, e.g. status.", _TEXT
     ),
     "extra_params": _field(
         "Token request parameters",
-        'Further parameters of the token request, e.g. {"tenant": "acme"}. No credentials.',
+        'Further parameters of the token request. Paste JSON, e.g. {"tenant": "acme"}. No credentials.',
         _OBJECT,
     ),
     "secret_params": _field(
-        "Secret token request parameters", "The same, for values that nobody may see; masked.", _OBJECT
+        "Secret token request parameters",
+        "Like Token request parameters, for values that nobody may see: masked once they are saved. Paste JSON.",
+        _OBJECT,
     ),
-    "headers": _field("Headers", 'For every API call, e.g. {"X-Api-Version": "3"}.', _OBJECT),
+    "headers": _field("Headers", 'For every API call. Paste JSON, e.g. {"X-Api-Version": "3"}.', _OBJECT),
     "secret_headers": _field(
-        "Secret headers", "The same, for values that nobody may see, such as API keys; masked.", _OBJECT
+        "Secret headers",
+        "Like Headers, for values that nobody may see, such as API keys: masked once they are saved. Paste JSON.",
+        _OBJECT,
     ),
     "allowed_hosts": _field(
         "Further hosts that may receive the token",
@@ -88,13 +97,12 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         _TEXT,
     ),
     "proxies": _field(
-        "Proxies", 'By scheme, e.g. {"https": "http://proxy.example.com:3128"}; masked. Beats HTTPS_PROXY.', _OBJECT
+        "Proxies",
+        'By scheme; masked. Paste JSON, e.g. {"https": "http://proxy.example.com:3128"}. Beats HTTPS_PROXY.',
+        _OBJECT,
     ),
     "allow_http": _field(
         "Allow http", "Let unencrypted http:// URLs through that are not on this machine. Not for production.", _FLAG
-    ),
-    "test_endpoint": _field(
-        "Test endpoint", "What the Test button calls by GET after it got a token, e.g. status.", _TEXT
     ),
 }
 

@@ -182,11 +182,15 @@ class OAuth2Hook(BaseHook):
             return False, f"The test failed with {type(error).__name__}; the API server's debug log has the details."
 
     def _test(self) -> str:
+        from airflow_oauth_provider.oauth2.token_response import narrower_scope
+
         client = self._settings.client
         token = self._source.fetch_new()
         said = f"Got a token that lives {token.lifetime_s:.0f} s"
         said += f", scope {token.scope[:200]!r}" if token.scope else ", no scope named"
         said += f", by {client.auth_method}."
+        if missing := narrower_scope(client, token):
+            said += f" The server did not grant {missing[:200]!r}."
         if (endpoint := self._settings.test_endpoint) is None:
             return said
         import tenacity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
@@ -33,7 +32,6 @@ class OAuth2Auth(AuthBase):
         self.source = source
         self._guard = guard
         self._sent: dict[str, AccessToken] = {}
-        self._sent_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return "OAuth2Auth()"
@@ -53,10 +51,8 @@ class OAuth2Auth(AuthBase):
     def _authorize(self, request: requests.PreparedRequest, token: AccessToken) -> None:
         header = request.headers["Authorization"] = f"Bearer {token.value}"
         if header not in self._sent:
-            with self._sent_lock:
-                while len(self._sent) >= _MAX_SENT:
-                    del self._sent[next(iter(self._sent))]
-                self._sent[header] = token
+            # A new dict each time: threads share it without a lock, which a fork could leave locked.
+            self._sent = dict([*self._sent.items(), (header, token)][-_MAX_SENT:])
 
     def token_in(self, request: requests.PreparedRequest) -> AccessToken | None:
         """Return the token that *request* carried, None when it carried none of ours."""
@@ -64,8 +60,7 @@ class OAuth2Auth(AuthBase):
 
     def sent_tokens(self) -> tuple[str, ...]:
         """Return the values of the tokens that errors must not show."""
-        with self._sent_lock:
-            return tuple(token.value for token in self._sent.values())
+        return tuple(token.value for token in self._sent.values())
 
     def _renew_once(self, response: requests.Response, **kwargs: Any) -> requests.Response:
         """Answer a 401 that refuses the token with a new token, once; anything else passes."""

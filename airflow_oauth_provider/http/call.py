@@ -18,7 +18,7 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
 )
 from airflow_oauth_provider.network import certificate_problem, describe, never_connected
-from airflow_oauth_provider.retry import API_CALL_POLICY, RETRIED_STATUSES, UNPROCESSED_STATUSES
+from airflow_oauth_provider.retry import API_CALL_POLICY, RETRIED_STATUSES, UNPROCESSED_STATUSES, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +100,7 @@ class ApiCall:
         """
         began = time.monotonic()
         try:
-            if retry_args is None or not self._body.repeatable:
+            if not retry_args or not self._body.repeatable:
                 response = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)(self._attempt)
             else:
                 import tenacity
@@ -114,6 +114,8 @@ class ApiCall:
 
     def _attempt(self) -> requests.Response:
         self._attempts += 1
+        if self._refusal is not None:
+            self._refusal.close()
         self._repeatable, self._refusal = False, None
         if self._attempts > 1:
             self._body.rewind()
@@ -145,5 +147,10 @@ class ApiCall:
         if status < 400 or not (self._check or status in RETRIED_STATUSES):
             return response
         self._repeatable = status in RETRIED_STATUSES and (self._idempotent or status in UNPROCESSED_STATUSES)
-        self._refusal = response
-        return self._error_of(response)
+        if not self._check:
+            # The caller gets the answer itself, its body unread.
+            self._refusal = response
+            pause_s = retry_after_s(response.headers)
+            return ApiUnavailableError(f"{self._what} answered {status}.", status_code=status, retry_after_s=pause_s)
+        with response:
+            return self._error_of(response)

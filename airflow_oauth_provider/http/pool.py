@@ -46,8 +46,12 @@ class _PooledAdapter(HTTPAdapter):
         kwargs["socket_options"] = self._keep_alive.socket_options()
         super().init_poolmanager(*args, **kwargs)
 
+    def start_anew(self) -> None:
+        """Forget all connections without touching them: they are shared with another process."""
+        self.__init__(self._keep_alive)  # type: ignore[misc]
 
-_adapters: dict[KeepAlive, HTTPAdapter] = {}
+
+_adapters: dict[KeepAlive, _PooledAdapter] = {}
 
 
 def shared_adapter(keep_alive: KeepAlive) -> HTTPAdapter:
@@ -55,5 +59,10 @@ def shared_adapter(keep_alive: KeepAlive) -> HTTPAdapter:
     return _adapters.get(keep_alive) or _adapters.setdefault(keep_alive, _PooledAdapter(keep_alive))
 
 
-# A child that used its parent's sockets would mix its answers with the parent's.
-os.register_at_fork(after_in_child=_adapters.clear)
+def _start_anew_after_fork() -> None:
+    """Give a child connections of its own: on its parent's, its answers would mix with the parent's."""
+    for adapter in _adapters.values():
+        adapter.start_anew()
+
+
+os.register_at_fork(after_in_child=_start_anew_after_fork)

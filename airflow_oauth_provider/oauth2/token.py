@@ -21,7 +21,7 @@ class AccessToken:
     :param value: the token itself, one or more characters 0x21-0x7E
     :param token_type: as the server wrote it, e.g. ``Bearer``
     :param scope: granted scope, blank-separated; the requested one when the server did not say (RFC 6749 §5.1)
-    :param issued_at: when the answer came, epoch seconds
+    :param issued_at: when it was asked for, epoch seconds
     :param expires_at: end of life, epoch seconds
     """
 

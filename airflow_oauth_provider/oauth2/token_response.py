@@ -54,7 +54,10 @@ _ADVICE = {
     "invalid_scope": "the server does not grant scope {scope!r} to this client. Check Scope.",
     "invalid_target": "the server does not know audience {audience!r} or refuses it. Check Audience.",
     "unsupported_grant_type": "the server does not know grant_type={grant_type}. Check Token URL and extra_params.",
-    "invalid_request": "the server misses or dislikes a parameter. Check Scope, Audience and extra_params.",
+    "invalid_request": (
+        "the server misses or dislikes a parameter. Check Scope, Audience and extra_params, "
+        "and Encoding of id and secret with client_secret_basic."
+    ),
 }
 
 
@@ -72,7 +75,7 @@ def parse_token_response(
 
     :param headers: the answer's headers, names without regard to case
     :param body: decoded, and already capped by the caller
-    :param now: when the answer came, epoch seconds
+    :param now: when the request was sent, epoch seconds: a token's life begins before its answer arrives
     :raises TokenRefusedError: the server said no (and its subclasses for what it named)
     :raises TokenEndpointUnavailableError: 429 or 5xx
     :raises TokenResponseError: the answer cannot be read

@@ -73,11 +73,10 @@ class TokenEndpoint:
         # Before the first byte goes out: requests and urllib3 log at debug level.
         mask_in_airflow((*settings.secrets(), basic_credentials(settings)))
         deadline_s = min(within_s, sum(settings.transport.timeout_s))
-        began = time.monotonic()
+        # The life of a token begins before its answer arrives.
+        sent_at, began = time.time(), time.monotonic()
         status, headers, body = self._exchange(build_token_request(settings), deadline_s)
-        token = parse_token_response(
-            settings, self._redactor, status=status, headers=headers, body=body, now=time.time()
-        )
+        token = parse_token_response(settings, self._redactor, status=status, headers=headers, body=body, now=sent_at)
         log.info("Got a token from %s in %.2f s: %r", settings.shown_endpoint, time.monotonic() - began, token)
         if missing := narrower_scope(settings, token):
             log.warning("The server granted a narrower scope than asked for: without %s.", missing)

@@ -7,10 +7,12 @@ Whatever the store does, a task only loses sharing, never its run.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from airflow_oauth_provider.exceptions import (
     ApiRefusedTokenError,
@@ -20,7 +22,8 @@ from airflow_oauth_provider.exceptions import (
 )
 from airflow_oauth_provider.masking import mask_in_airflow
 from airflow_oauth_provider.tokens.held import HeldToken
-from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
+from airflow_oauth_provider.tokens.refusal_memory import RefusalMemory
+from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Scope
 from airflow_oauth_provider.tokens.stores.base import LEASE_S
 from airflow_oauth_provider.tokens.windows import (
     renewal_pause_s,
@@ -43,6 +46,8 @@ AHEAD_PAUSE_S = 30.0
 PATIENCE_S = 5.0
 _FIRST_POLL_S, _MAX_POLL_S = 0.02, 0.25
 
+_sources: WeakSet[TokenSource] = WeakSet()
+
 
 class TokenSource:
     """
@@ -57,8 +62,9 @@ class TokenSource:
         self._entries = entries
         self._endpoint = endpoint
         self._held: HeldToken | None = None
-        self._refusals: dict[Scope, Refusal] = {}
+        self._refusals = RefusalMemory(entries)
         self._fetching = threading.Lock()
+        _sources.add(self)
         self._ahead_not_before = 0.0
         self._silent_until = 0.0
 
@@ -95,14 +101,12 @@ class TokenSource:
             if self._entries.write_token(token, expected=generation) is not False:
                 break
         self._held = self._held_token(token, token.expires_at - time.time(), generation + 1, shared=False)
-        for scope in FETCH_SCOPES:
-            self._forget(scope)
+        self._refusals.forget()
         return token
 
     def renewable_in_s(self, refused: AccessToken) -> float:
         """Return the seconds until *refused* would be replaced if the API refused it again."""
-        now = time.time()
-        renewal = self._remembered(Scope.RENEWAL, now)
+        now, renewal = time.time(), self._refusals.live(Scope.RENEWAL)
         return max(renewal_wait_s(refused, now), renewal.until - now if renewal else 0.0)
 
     # Looking ----------------------------------------------------------------------------------------------------
@@ -130,27 +134,16 @@ class TokenSource:
         key, leeway_s = self._entries.keys.request, self._settings.leeway_s
         return HeldToken.make(token, life_s, leeway_s=leeway_s, key=key, generation=generation, shared=shared)
 
-    def _remembered(self, scope: Scope, now: float) -> Refusal | None:
-        """Return what is remembered of *scope* and has not ended."""
-        refusal = self._before(scope, now)
-        return refusal if refusal is not None and now < refusal.until else None
-
-    def _raise_remembered(self) -> None:
-        now = time.time()
-        for scope in FETCH_SCOPES:
-            if (refusal := self._remembered(scope, now)) is not None:
-                raise refusal.error_to_raise(now)
-
     # Fetching ---------------------------------------------------------------------------------------------------
 
     def _obtain(self, refused: AccessToken | None) -> AccessToken:
         try:
-            if self._fetching.acquire(blocking=False) or self._fetching.acquire(timeout=self._patience_s(refused)):
-                try:
-                    return self._look(refused) or self._obtain_alone(refused)
-                finally:
-                    self._fetching.release()
-            raise TokenEndpointUnavailableError("Another thread has been fetching this token for long.")
+            if not self._wait_for_threads(refused):
+                return self._obtain_alone(refused)
+            try:
+                return self._look(refused) or self._obtain_alone(refused)
+            finally:
+                self._fetching.release()
         except TransientError as error:
             old = self._living(refused)
             if old is None:
@@ -160,9 +153,17 @@ class TokenSource:
                 log.warning("No new token for now; the present one lives for another %.0f s. %s", old.life_s(), error)
             return old.token
 
+    def _wait_for_threads(self, refused: AccessToken | None) -> bool:
+        """Return True when it is this thread's turn, False when that takes too long."""
+        if self._fetching.acquire(blocking=False) or self._fetching.acquire(timeout=self._patience_s(refused)):
+            return True
+        if self._living(refused) is not None:
+            raise TokenEndpointUnavailableError("Another thread has been fetching the next token for a while.")
+        return self._fetching.acquire(timeout=LEASE_S)
+
     def _obtain_alone(self, refused: AccessToken | None) -> AccessToken:
-        """Fetch under the lease; only one thread of this process is here at a time."""
-        self._raise_remembered()
+        """Fetch under the lease."""
+        self._refusals.raise_remembered()
         give_up_at = time.monotonic() + self._patience_s(refused)
         poll_s = _FIRST_POLL_S
         while (lease := self._entries.try_lease()) is None and self._entries.shared:
@@ -176,11 +177,11 @@ class TokenSource:
             poll_s = min(poll_s * 1.5, _MAX_POLL_S)
             if (token := self._look(refused)) is not None:
                 return token
-            self._raise_remembered()
+            self._refusals.raise_remembered()
         try:
             if (token := self._look(refused)) is not None:
                 return token
-            self._raise_remembered()
+            self._refusals.raise_remembered()
             return self._fetch(refused)
         finally:
             if lease is not None:
@@ -199,12 +200,11 @@ class TokenSource:
             has_none = self._living(refused) is None
             token = self._endpoint.fetch() if has_none else self._endpoint.fetch_once(PATIENCE_S)
         except OAuth2Error as error:
-            scope, now = scope_of(error), time.time()
-            self._remember(scope, Refusal.of(error, self._before(scope, now), now))
+            self._refusals.remember(error)
             raise
         shared = self._share(token, generation)
         if refused is not None:
-            self._remember(Scope.RENEWAL, Refusal.pause(time.time(), renewal_pause_s(refused.lifetime_s)))
+            self._refusals.pause(Scope.RENEWAL, renewal_pause_s(refused.lifetime_s))
         return shared
 
     def _share(self, token: AccessToken, generation: int) -> AccessToken:
@@ -218,9 +218,7 @@ class TokenSource:
                 self._held = newer
                 return newer.token
             return token
-        for scope in FETCH_SCOPES:
-            if self._before(scope, time.time()) is not None:
-                self._forget(scope)
+        self._refusals.forget()
         return token
 
     def _living(self, refused: AccessToken | None) -> HeldToken | None:
@@ -235,20 +233,6 @@ class TokenSource:
         old = self._living(refused)
         return LEASE_S if old is None else max(0.0, min(PATIENCE_S, old.life_s() - 1))
 
-    # Remembering ------------------------------------------------------------------------------------------------
-
-    def _before(self, scope: Scope, now: float) -> Refusal | None:
-        """Return what is remembered, ended or not; in the process's own memory only when the store does not work."""
-        return self._entries.refusal(scope, now) if self._entries.shared else self._refusals.get(scope)
-
-    def _remember(self, scope: Scope, refusal: Refusal) -> None:
-        self._refusals[scope] = refusal
-        self._entries.write_refusal(scope, refusal)
-
-    def _forget(self, scope: Scope) -> None:
-        self._refusals.pop(scope, None)
-        self._entries.forget_refusal(scope)
-
     # Ahead of time ----------------------------------------------------------------------------------------------
 
     def _refresh_ahead_when_due(self) -> None:
@@ -261,8 +245,7 @@ class TokenSource:
             threading.Thread(target=self._refresh_ahead, args=(held,), name="oauth2-refresh", daemon=True).start()
 
     def _refresh_ahead(self, held: HeldToken) -> None:
-        now = time.time()
-        if any(self._remembered(scope, now) is not None for scope in FETCH_SCOPES):
+        if any(self._refusals.live(scope) is not None for scope in FETCH_SCOPES):
             return
         lease = self._entries.try_lease()
         if lease is None:
@@ -274,11 +257,11 @@ class TokenSource:
                 if not candidate.due:
                     self._held = candidate
                     return
-            if self._remembered(Scope.AHEAD, time.time()) is not None:
+            if self._refusals.live(Scope.AHEAD) is not None:
                 return
             # Before the request: a task that ends half-way through it must not leave it to every next one to try.
             pause_s = min(AHEAD_PAUSE_S, held.token.lifetime_s / 20)
-            self._remember(Scope.AHEAD, Refusal.pause(time.time(), pause_s))
+            self._refusals.pause(Scope.AHEAD, pause_s)
             self._ahead_not_before = time.monotonic() + pause_s
             generation = self._entries.generation()
             self._share(self._endpoint.fetch_once(AHEAD_TIMEOUT_S), generation)
@@ -286,6 +269,15 @@ class TokenSource:
             log.warning("The early refresh of a token failed, the present one lives on: %s", error)
         finally:
             self._entries.release(lease)
+
+
+def _unlock_after_fork() -> None:
+    """Free the locks of a child: the threads that held them are its parent's."""
+    for source in list(_sources):
+        source._fetching = threading.Lock()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 def _check_renewal(wait_s: float) -> None:

@@ -8,14 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any, Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from demo.airflow_api import AirflowApi
 from demo.standalone import airflow_environment, free_port
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from pathlib import Path
+    from types import TracebackType
 
 
 class AirflowUi:
@@ -46,6 +46,16 @@ class AirflowUi:
         found: dict[str, dict[str, Any]] = json.loads(exported.read_text(encoding="utf-8"))
         exported.unlink()
         return found
+
+    def set_port_to_zero(self, conn_id: str) -> None:
+        """
+        Let *Test* reach the hook of a connection that was made in the form.
+
+        The page of Airflow 3.3.1 and 3.3.2 sends port 0 for a connection without a port, which the API then takes for
+        another server than the stored one and refuses (apache/airflow#73298). With a stored 0 both are the same.
+        """
+        body = {"connection_id": conn_id, "conn_type": "oauth2", "port": 0}
+        self.api.call("PATCH", f"connections/{conn_id}", params={"update_mask": "port"}, json=body)
 
     def __enter__(self) -> Self:
         (self._home / "dags").mkdir(parents=True, exist_ok=True)

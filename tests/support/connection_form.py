@@ -43,7 +43,7 @@ class ConnectionForm:
     def extra_rows(self) -> list[Locator]:
         """Return every extra with its label, its help and what the form has to say against its value."""
         self.open_section("Extra Fields")
-        rows = self.dialog.locator("[data-part='item-content'][data-state='open'] [data-part='root'][role='group']")
+        rows = self.dialog.locator("[id$='content:Extra Fields'] [data-part='root'][role='group']")
         expect(rows.first).to_be_visible()
         return rows.all()
 
@@ -114,7 +114,7 @@ class ConnectionsPage:
         self.open()
         self._row(conn_id).get_by_role("button", name="Test Connection").click()
         message = self.page.get_by_role("status").filter(has_text="Test Connection")
-        expect(message).to_be_visible(timeout=60_000)
+        expect(message).to_be_in_viewport(ratio=1, timeout=60_000)  # it slides in
         return Outcome(
             title=message.locator("[data-part='title']").inner_text(),
             text=message.locator("[data-part='description']").inner_text(),

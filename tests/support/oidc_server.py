@@ -8,13 +8,13 @@ import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = PROJECT / "tests" / "integration" / "oidc"

@@ -62,11 +62,13 @@ class FileStore:
             descriptor = os.open(self._entry(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return Entry()
-        with open(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
                 return Entry()
-            content = file.read(_HEADER + MAX_ENTRY_BYTES + 1)
+            content = os.read(descriptor, _HEADER + MAX_ENTRY_BYTES + 1)
+        finally:
+            os.close(descriptor)
         generation = int.from_bytes(content[len(_MAGIC) : _HEADER], "big")
         if (
             not content.startswith(_MAGIC)

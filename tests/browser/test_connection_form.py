@@ -1,0 +1,160 @@
+"""A person makes, tests, saves, reopens and corrects a connection in Airflow's own form."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.server import DemoServer
+    from tests.support.airflow_ui import AirflowUi
+    from tests.support.connection_form import ConnectionForm, ConnectionsPage
+
+TYPE_NAME = "OAuth 2.0 API"
+API_KEY = "made-up-api-key-77aa31"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def fill_in(form: ConnectionForm, shop: DemoServer, *, secret: str | None = None) -> None:
+    """Fill in what the demo's servers want, as somebody would who has the client's papers before them."""
+    client = shop.client
+    form.fill("host", shop.token_url)
+    form.fill("login", client.client_id)
+    form.fill("password", client.client_secret if secret is None else secret)
+    form.fill("base_url", shop.base_url)
+    form.fill("scope", "orders:read status:read")
+    form.choose("auth_method", "client_secret_post")
+    form.fill("test_endpoint", "status")
+
+
+def stored(airflow: AirflowUi, conn_id: str) -> dict[str, Any]:
+    """Return a connection as the metadata database has it, its extra as an object."""
+    connection = airflow.stored_connections()[conn_id]
+    return {**connection, "extra": json.loads(connection["extra"])}
+
+
+def set_values(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the extras that hold something: Airflow stores blank fields, too."""
+    return {key: value for key, value in extra.items() if value not in (None, "", {}, [])}
+
+
+def test_a_new_connection_is_stored_as_typed_and_its_test_says_what_came(
+    connections: ConnectionsPage, airflow: AirflowUi, shop: DemoServer, pictures: Path
+) -> None:
+    form = connections.add("shop", TYPE_NAME)
+    fill_in(form, shop)
+    form.fill("leeway", "45")
+    connections.page.screenshot(path=pictures / "filled-in.png")
+    form.paste_json("secret_headers", json.dumps({"X-Api-Key": API_KEY}))
+    form.save()
+    airflow.set_port_to_zero("shop")
+
+    outcome = connections.test("shop")
+    connections.page.screenshot(path=pictures / "test-succeeded.png")
+
+    assert outcome.title == "Test Connection Successful"
+    assert "\n" not in outcome.text
+    for part in ("orders:read status:read", "3600 s", "client_secret_post", "test endpoint answered 200"):
+        assert part in outcome.text
+    for value in (shop.client.client_secret, API_KEY, *shop.ledger.issued()):
+        assert value not in connections.page.content()
+    connection = stored(airflow, "shop")
+    assert connection["conn_type"] == "oauth2"
+    assert connection["host"] == shop.token_url
+    assert connection["login"] == shop.client.client_id
+    assert connection["password"] == shop.client.client_secret
+    assert set_values(connection["extra"]) == {
+        "base_url": shop.base_url,
+        "scope": "orders:read status:read",
+        "auth_method": "client_secret_post",
+        "test_endpoint": "status",
+        "secret_headers": {"X-Api-Key": API_KEY},
+        "leeway": 45,
+    }
+
+
+def test_an_edit_keeps_the_secrets_that_the_form_does_not_show(
+    connections: ConnectionsPage, airflow: AirflowUi, shop: DemoServer, pictures: Path
+) -> None:
+    form = connections.add("shop_edited", TYPE_NAME)
+    fill_in(form, shop)
+    form.paste_json("secret_headers", json.dumps({"X-Api-Key": API_KEY}))
+    form.save()
+    airflow.set_port_to_zero("shop_edited")
+    before = stored(airflow, "shop_edited")
+
+    form = connections.edit("shop_edited")
+    expect(form.field("password")).to_have_value("***")
+    expect(form.field("host")).to_have_value(shop.token_url)
+    form.open_section("Extra Fields")
+    expect(form.field("secret_headers")).to_contain_text("***")
+    connections.page.screenshot(path=pictures / "reopened.png")
+    assert API_KEY not in connections.page.content()
+    form.fill("scope", "orders:read")
+    form.fill("test_endpoint", "orders")
+    form.save()
+
+    outcome = connections.test("shop_edited")
+
+    assert outcome.title == "Test Connection Successful"
+    assert "orders:read" in outcome.text
+    assert "status:read" not in outcome.text
+    after = stored(airflow, "shop_edited")
+    changed = {**before["extra"], "scope": "orders:read", "test_endpoint": "orders"}
+    assert after == {**before, "extra": changed}
+
+
+def test_a_wrong_secret_is_a_sentence_that_says_what_to_change(
+    connections: ConnectionsPage, airflow: AirflowUi, shop: DemoServer, pictures: Path
+) -> None:
+    wrong = "made-up-mistyped-secret-27182818"
+    form = connections.add("shop_mistyped", TYPE_NAME)
+    fill_in(form, shop, secret=wrong)
+    form.save()
+    airflow.set_port_to_zero("shop_mistyped")
+
+    outcome = connections.test("shop_mistyped")
+    connections.page.screenshot(path=pictures / "test-failed.png")
+
+    assert outcome.title == "Test Connection Failed"
+    assert "invalid_client" in outcome.text
+    assert "Check Client ID and Client secret" in outcome.text
+    assert "client_secret_basic" in outcome.text  # the other way to send it
+    assert wrong not in connections.page.content()
+
+    form = connections.edit("shop_mistyped")
+    form.fill("password", shop.client.client_secret)
+    form.save()
+    assert connections.test("shop_mistyped").title == "Test Connection Successful"
+
+
+def test_the_form_asks_for_what_is_required(connections: ConnectionsPage) -> None:
+    form = connections.add("shop_empty", TYPE_NAME)
+    expect(form.row("host")).to_contain_text("Token URL (required)")
+    expect(form.row("login")).to_contain_text("Client ID (required)")
+    expect(form.row("password")).to_contain_text("Client secret")
+    for hidden in ("schema", "port"):
+        expect(form.field(hidden)).to_have_count(0)
+
+    form.open_section("Extra Fields")
+    expect(form.row("base_url")).to_contain_text("required")
+    expect(form.save_button).to_be_disabled()
+
+    form.fill("base_url", "https://api.example.com/v1")
+    expect(form.save_button).to_be_enabled()
+
+
+def test_every_extra_has_a_label_and_a_sentence_of_help(connections: ConnectionsPage) -> None:
+    rows = connections.add("shop_helpful", TYPE_NAME).extra_rows()
+    labels = [row.locator("[data-part='label']").first.inner_text().strip() for row in rows]
+    helps = [row.locator("[data-part='helper-text']").inner_text().strip() for row in rows]
+
+    assert len(labels) > 10
+    assert len(set(labels)) == len(labels)
+    assert [(label, text) for label, text in zip(labels, helps, strict=True) if not label or len(text) < 20] == []

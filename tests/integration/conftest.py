@@ -1,0 +1,79 @@
+"""A server of each test's own, connections to it, and processes that are cold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import Nursery
+from tests.support.servers import OAuthServer
+
+# Long enough for the fast way of the seal: scrypt for forty processes is not what these tests are about.
+CLIENT_ID = "made-up-client"
+CLIENT_SECRET = "made-up p@ss:word/+ %&= \"quoted\" <secret> of 48 chars"
+
+Connection = Callable[..., str]
+Environment = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may sit behind a proxy, and have certificates of their own."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer() as running:
+        yield running
+
+
+def connection_json(token_url: str, base_url: str, **changes: Any) -> str:
+    """Return a connection as ``AIRFLOW_CONN_…`` holds it; *changes* go to ``login``, ``password`` or the extra."""
+    standard = {"login": CLIENT_ID, "password": CLIENT_SECRET, "host": token_url}
+    for name in list(standard):
+        standard[name] = changes.pop(name, standard[name])
+    return json.dumps({"conn_type": "oauth2", **standard, "extra": {"base_url": base_url, "scope": "read", **changes}})
+
+
+@pytest.fixture
+def environment(server: OAuthServer, tmp_path: Path) -> Environment:
+    """Return a function that makes the environment of a process with the connection ``shop`` and a store."""
+
+    def make(**changes: Any) -> dict[str, str]:
+        (tmp_path / "tmp").mkdir(exist_ok=True)
+        return {
+            "AIRFLOW_HOME": str(tmp_path),
+            "TMPDIR": str(tmp_path / "tmp"),
+            "AIRFLOW_CONN_SHOP": connection_json(f"{server.url}/token", f"{server.url}/api", **changes),
+        }
+
+    return make
+
+
+@pytest.fixture
+def connect(server: OAuthServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    """Return a function that makes the connection ``shop`` for this process, with a store of this test's own."""
+    monkeypatch.setenv("AIRFLOW__OAUTH2__TOKEN_STORE", (tmp_path / "store").as_uri())
+
+    def make(**changes: Any) -> str:
+        token_url = changes.pop("host", f"{server.url}/token")
+        base_url = changes.pop("base_url", f"{server.url}/api")
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json(token_url, base_url, **changes))
+        return "shop"
+
+    return make

@@ -1,0 +1,315 @@
+"""Calls to an API: what is repeated, what a 401 does, what stock HttpOperator gets, and how connections are kept."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import requests
+import tenacity
+
+from airflow_oauth_provider.exceptions import (
+    ApiRefusedError,
+    ApiRefusedTokenError,
+    ApiUnavailableError,
+    OAuth2Error,
+    PermanentError,
+)
+from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+from tests.support.raw import RawServer, answer
+from tests.support.servers import OAuthServer, Reply, Seen, free_port
+
+Connection = Callable[..., str]
+BEARER = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+BROKEN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+
+
+def first_then_good(server: OAuthServer, *replies: Reply) -> Callable[[Seen], Reply]:
+    waiting = list(replies)
+    return lambda seen: waiting.pop(0) if waiting else server.checked(seen)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status) for status in (408, 425, 429, 500, 502, 503, 504)] + [Reply(raw=BROKEN), Reply(raw=b"")],
+    ids=lambda reply: str(reply.raw or reply.status),
+)
+def test_a_failure_that_may_pass_is_repeated_for_get(server: OAuthServer, connect: Connection, reply: Reply) -> None:
+    server.api_reply = first_then_good(server, reply)
+
+    answer = OAuth2Hook(oauth2_conn_id=connect()).call("GET", "orders")
+
+    assert (answer.response.status_code, answer.attempts) == (200, 2)
+    assert len(server.api_requests) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422, 501])
+def test_any_other_refusal_is_not_repeated(server: OAuthServer, connect: Connection, status: int) -> None:
+    server.api_reply = first_then_good(server, Reply(status, {"reason": "made-up"}, {"X-Request-Id": "r-1"}))
+
+    with pytest.raises(OAuth2Error, match="made-up") as caught:
+        OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders")
+
+    assert (caught.value.status_code, caught.value.request_id) == (status, "r-1")
+    assert isinstance(caught.value, PermanentError) == (status not in (409, 501))
+    assert len(server.api_requests) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize(
+    ("reply", "sends"),
+    [
+        (Reply(425), 2),
+        (Reply(429), 2),
+        (Reply(500), 1),
+        (Reply(503), 1),
+        (Reply(503, b"", {"Retry-After": "1"}), 1),
+        (Reply(raw=BROKEN), 1),
+        (Reply(raw=b""), 1),
+        (Reply(200, b"late", drip_s=2.0), 1),
+    ],
+    ids=["425", "429", "500", "503", "503 with Retry-After", "broken body", "closed", "slow"],
+)
+def test_what_may_have_been_done_is_not_sent_twice_by_post(
+    server: OAuthServer, connect: Connection, method: str, reply: Reply, sends: int
+) -> None:
+    server.api_reply = first_then_good(server, reply)
+    hook = OAuth2Hook(oauth2_conn_id=connect(timeout="2,0.5"))
+
+    if sends == 1:
+        with pytest.raises(ApiUnavailableError):
+            hook.request(method, "orders", json={"order": 1})
+    else:
+        assert hook.request(method, "orders", json={"order": 1}).status_code == 200
+
+    assert len(server.api_requests) == sends
+
+
+def test_post_is_repeated_when_the_caller_says_that_it_does_no_harm(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = first_then_good(server, Reply(500))
+
+    assert OAuth2Hook(oauth2_conn_id=connect()).request("POST", "a", data=b"x", idempotent=True).status_code == 200
+
+    assert [seen.body for seen in server.api_requests] == [b"x"] * 2
+
+
+def test_post_is_repeated_when_nobody_was_reached(server: OAuthServer, connect: Connection) -> None:
+    port, answers = free_port(), []
+    hook = OAuth2Hook(oauth2_conn_id=connect(allowed_hosts=f"http://127.0.0.1:{port}"))
+    hook.get_token()
+    call = threading.Thread(target=lambda: answers.append(hook.call("POST", f"http://127.0.0.1:{port}/a", data=b"x")))
+    call.start()
+    time.sleep(0.1)  # the first attempt meets nobody
+    with RawServer(answer(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"), port):
+        call.join(40)
+
+    assert answers[0].response.status_code == 204
+    assert answers[0].attempts > 1
+
+
+def test_retry_after_is_obeyed_as_seconds_and_as_a_date(server: OAuthServer, connect: Connection) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    server.api_reply = first_then_good(
+        server, Reply(429, b"", {"Retry-After": "1"}), Reply(503, b"", {"Retry-After": date})
+    )
+
+    assert OAuth2Hook(oauth2_conn_id=connect()).call("GET", "orders").attempts == 3
+
+    first, second, third = (seen.at for seen in server.api_requests)
+    assert 0.95 < second - first < 2
+    assert 0.9 < third - second < 4
+
+
+@pytest.mark.parametrize("after", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)])
+def test_a_long_retry_after_is_an_error_at_once(server: OAuthServer, connect: Connection, after: str) -> None:
+    server.api_reply = lambda _: Reply(429, b"", {"Retry-After": after})
+    began = time.monotonic()
+
+    with pytest.raises(ApiUnavailableError) as caught:
+        OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders")
+
+    assert time.monotonic() - began < 1
+    assert 3000 < (caught.value.retry_after_s or 0) <= 3600
+    assert len(server.api_requests) == 1
+
+
+def test_403_with_retry_after_is_no_permanent_error(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = lambda _: Reply(403, b"", {"Retry-After": "100"})
+
+    with pytest.raises(ApiUnavailableError) as caught:
+        OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders")
+
+    assert caught.value.retry_after_s == 100
+
+
+# 401 ------------------------------------------------------------------------------------------------------------------
+
+
+def old_token(hook: OAuth2Hook, server: OAuthServer) -> None:
+    """Let *hook* hold a token that is old enough to be renewed, and that the API does not know any more."""
+    server.lifetime_s = 1.0
+    hook.get_token()
+    time.sleep(0.15)  # a tenth of its life has to pass
+    server.revoke_all()
+    server.lifetime_s = 3600.0
+
+
+@pytest.mark.statement(21)
+@pytest.mark.parametrize(
+    "header",
+    [None, 'Bearer error="invalid_token"', 'bearer ERROR="invalid_token"', "Bearer", 'Basic realm="x", Bearer realm="y"',
+     'Negotiate, Bearer error="invalid_token", Basic realm="a,b"'],
+)  # fmt: skip
+def test_a_refused_token_is_replaced_and_the_call_repeated_once(
+    server: OAuthServer, connect: Connection, header: str | None
+) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+    old_token(hook, server)
+    refusal = Reply(401, b"", {} if header is None else {"WWW-Authenticate": header})
+    server.api_reply = first_then_good(server, refusal)
+
+    answer = hook.request("POST", "orders", json={"order": 1})
+
+    assert answer.status_code == 200
+    assert [seen.body for seen in server.api_requests] == [b'{"order": 1}'] * 2
+    assert len(server.token_requests) == 2
+
+
+@pytest.mark.statement(22)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(401, b"", {"WWW-Authenticate": 'Basic realm="x"'}),
+        Reply(401, b"", {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}),
+        Reply(401, b"", {"WWW-Authenticate": 'Bearer error="invalid_request"'}),
+        Reply(403, b"", {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="write"'}),
+    ],
+)
+def test_a_refusal_that_is_not_about_the_token_drops_nothing(
+    server: OAuthServer, connect: Connection, reply: Reply
+) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+    server.lifetime_s = 3.0
+    value = hook.get_token().value
+    time.sleep(0.35)  # a tenth of its life has to pass
+    server.api_reply = lambda _: reply
+
+    with pytest.raises(ApiRefusedError):
+        hook.request("GET", "orders")
+
+    assert hook.get_token().value == value
+    assert (len(server.token_requests), len(server.api_requests)) == (1, 1)
+
+
+@pytest.mark.statement(21)
+def test_a_body_that_can_be_read_once_is_not_sent_again_and_the_error_says_so(
+    server: OAuthServer, connect: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+    old_token(hook, server)
+
+    with pytest.raises(ApiRefusedTokenError) as caught:
+        hook.request("PUT", "orders", data=iter([b"one", b"two"]))
+
+    assert len(server.api_requests) == 1
+    assert "read only once" in str(caught.value) + caplog.text
+
+
+@pytest.mark.statement(21)
+def test_a_file_is_sent_again_from_where_it_stood(server: OAuthServer, connect: Connection) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+    old_token(hook, server)
+    server.api_reply = first_then_good(server, Reply(503), Reply(401, b"", BEARER))
+    body = io.BytesIO(b"skipped|sent")
+    body.seek(8)
+
+    assert hook.request("PUT", "orders", data=body).status_code == 200
+
+    assert [seen.body for seen in server.api_requests] == [b"sent"] * 3
+
+
+def test_an_iterator_is_not_repeated_and_the_log_says_so(
+    server: OAuthServer, connect: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.api_reply = lambda _: Reply(503)
+
+    with pytest.raises(ApiUnavailableError):
+        OAuth2Hook(oauth2_conn_id=connect()).request("PUT", "orders", data=iter([b"x"]))
+
+    assert len(server.api_requests) == 1
+    assert "read only once" in caplog.text
+
+
+# Connections ----------------------------------------------------------------------------------------------------------
+
+
+def test_fifty_hooks_make_fifty_calls_over_one_connection(server: OAuthServer, connect: Connection) -> None:
+    conn_id = connect()
+
+    for number in range(50):
+        OAuth2Hook(oauth2_conn_id=conn_id).request("GET", f"orders/{number}")
+
+    assert len({seen.client for seen in server.api_requests}) == 1
+    assert len(server.token_requests) == 1
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = lambda seen: Reply(200, b"", {"Connection": "close"})
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+
+    for _ in range(3):
+        assert hook.request("POST", "orders", data=b"x").status_code == 200
+
+    assert len(server.api_requests) == 3
+
+
+def test_a_streamed_answer_is_not_read_before_the_caller_does(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = lambda _: Reply(200, b"x" * 100, drip_s=0.02)
+    began = time.monotonic()
+
+    response = OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders", stream=True)
+    first_s = time.monotonic() - began
+
+    assert next(response.iter_content(1)) == b"x"
+    assert len(response.raw.read()) == 99
+    assert time.monotonic() - began > first_s + 1
+    response.close()
+
+
+def test_cookies_of_the_api_come_back_within_a_session_and_in_no_other(
+    server: OAuthServer, connect: Connection
+) -> None:
+    server.api_reply = lambda seen: Reply(200, {"cookie": seen.headers.get("cookie")}, {"Set-Cookie": "sid=made-up"})
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+
+    answers = [hook.request("GET", "a").json()["cookie"] for _ in range(2)]
+
+    assert answers == [None, "sid=made-up"]
+    assert OAuth2Hook(oauth2_conn_id="shop").request("GET", "a").json()["cookie"] is None
+
+
+def test_the_caller_s_retry_arguments_take_the_place_of_ours(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = lambda _: Reply(404)
+    own: dict[str, Any] = {"stop": tenacity.stop_after_attempt(4), "wait": tenacity.wait_none()}
+
+    with pytest.raises(ApiRefusedError):
+        OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders", retry_args=own)
+
+    assert len(server.api_requests) == 4
+
+
+def test_a_session_returns_refused_answers_as_a_plain_one_does(server: OAuthServer, connect: Connection) -> None:
+    server.api_reply = lambda _: Reply(404, {"a": 1})
+
+    response = OAuth2Hook(oauth2_conn_id=connect()).get_conn().get("orders")
+
+    assert isinstance(response, requests.Response)
+    assert (response.status_code, response.json()) == (404, {"a": 1})
+
+

@@ -1,0 +1,97 @@
+"""Processes whose wall clocks differ share a token; a clock that jumps does not make one immortal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support import worker
+from tests.support.processes import Nursery
+from tests.support.servers import OAuthServer, Reply
+
+Environment = Callable[..., dict[str, str]]
+
+
+@pytest.mark.statement(53)
+@pytest.mark.parametrize("lifetime_s", [300.0, 3600.0])
+@pytest.mark.parametrize(("writer_s", "reader_s"), [(0.0, 30.0), (0.0, -30.0), (30.0, 0.0), (-30.0, 0.0)])
+def test_clocks_that_differ_by_thirty_seconds_share_a_token(
+    nursery: Nursery,
+    server: OAuthServer,
+    environment: Environment,
+    lifetime_s: float,
+    writer_s: float,
+    reader_s: float,
+) -> None:
+    server.lifetime_s = lifetime_s
+    (writer,) = nursery.run(1, worker.get_token, environment(), clock_shift_s=writer_s)
+
+    readers = nursery.run(4, worker.get_token, environment(), clock_shift_s=reader_s)
+    calls = nursery.run(2, worker.call, environment(), clock_shift_s=reader_s)
+
+    assert {outcome.value for outcome in readers} == {writer.value}
+    assert [outcome.value for outcome in calls] == [[200]] * 2
+    assert len(server.token_requests) == 1
+    assert server.ended_calls == 0
+
+
+@pytest.mark.statement(53)
+@pytest.mark.parametrize("lifetime_s", [300.0, 3600.0])
+def test_a_slow_clock_does_not_use_a_token_after_its_end(
+    nursery: Nursery, server: OAuthServer, environment: Environment, lifetime_s: float
+) -> None:
+    """To the reader the token lives for another thirty seconds, but it ends right now."""
+    server.tokens["made-up-ending-token"] = time.time() + 0.2
+    nursery.run(
+        1, worker.store_token, environment(), value="made-up-ending-token", lifetime_s=lifetime_s, left_s=0.2
+    )
+
+    (outcome,) = nursery.run(1, worker.call, environment(), clock_shift_s=-29.5)
+
+    assert outcome.value == [200]
+    assert server.ended_calls == 0
+    assert len(server.token_requests) == 1
+
+
+@pytest.mark.statement(53)
+def test_a_token_from_an_hour_ahead_is_not_trusted(
+    nursery: Nursery, server: OAuthServer, environment: Environment
+) -> None:
+    """The clock was set back by an hour: nobody knows any more when the token ends."""
+    nursery.run(1, worker.get_token, environment(), clock_shift_s=3600.0)
+
+    outcomes = nursery.run(3, worker.get_token, environment())
+
+    assert len({outcome.value for outcome in outcomes}) == 1
+    assert len(server.token_requests) == 2
+
+
+@pytest.mark.statement(53)
+def test_a_clock_that_jumps_back_in_a_running_process_immortalises_nothing(
+    nursery: Nursery, server: OAuthServer, environment: Environment
+) -> None:
+    server.lifetime_s = 2.0
+
+    (outcome,) = nursery.run(1, worker.call_after_a_jump_back, environment(), jump_s=3600.0, pause_s=2.2)
+
+    assert outcome.value == [200, 200]
+    assert server.ended_calls == 0
+    assert len(server.token_requests) == 2
+
+
+@pytest.mark.statement(55)
+def test_a_refusal_from_an_hour_ahead_is_forgotten_in_its_time(
+    nursery: Nursery, server: OAuthServer, environment: Environment
+) -> None:
+    """What was remembered for a minute binds nobody for more than ten, whatever the clocks did."""
+    server.token_reply = lambda _: Reply(400, {"error": "invalid_scope"})
+    nursery.run(1, worker.get_token, environment(), clock_shift_s=3600.0)
+
+    (bound,) = nursery.run(1, worker.get_token, environment())
+    (later,) = nursery.run(1, worker.get_token, environment(), clock_shift_s=3600.0 + 61)
+
+    assert (bound.error, later.error) == ("InvalidScopeError", "InvalidScopeError")
+    assert "Remembered since" in bound.message
+    assert len(server.token_requests) == 2

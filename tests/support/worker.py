@@ -1,0 +1,185 @@
+"""What the processes of a :class:`~tests.support.processes.Nursery` do: functions of plain values."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import threading
+import time
+from typing import Any
+
+from airflow_oauth_provider.exceptions import PermanentError
+
+CONN_ID = "shop"
+
+
+def get_token(**surroundings: Any) -> str:
+    """Return the fingerprint of the token."""
+    return surrounded_hook(**surroundings).get_token().fingerprint
+
+
+def call(endpoint: str = "orders", method: str = "GET", calls: int = 1, **surroundings: Any) -> list[int]:
+    """Return the statuses of calls, each by a hook of its own, as tasks make them."""
+    surrounded_hook(**surroundings)
+    return [hook().request(method, endpoint).status_code for _ in range(calls)]
+
+
+def call_for(seconds: float, pause_s: float, **surroundings: Any) -> dict[str, int]:
+    """Call again and again for a while; return how many calls there were, and how many tokens."""
+    surrounded_hook(**surroundings)
+    end, calls, tokens = time.monotonic() + seconds, 0, set()
+    slowest_s = 0.0
+    while time.monotonic() < end:
+        began = time.monotonic()
+        response = hook().request("GET", "orders", retry_args=once())
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        tokens.add(response.request.headers["Authorization"])
+        calls += 1
+        time.sleep(pause_s)
+    return {"calls": calls, "tokens": len(tokens), "slowest_ms": round(slowest_s * 1000)}
+
+
+def threads(number: int, **surroundings: Any) -> list[str]:
+    """Return the fingerprints that threads of one process get, or the errors that they meet."""
+    surrounded_hook(**surroundings)
+    barrier, answers = threading.Barrier(number), []
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            answers.append(hook().get_token().fingerprint)
+        except Exception as error:
+            answers.append(f"{type(error).__name__}: {error}")
+
+    running = [threading.Thread(target=run) for _ in range(number)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return answers
+
+
+def store_token(value: str, lifetime_s: float, left_s: float, **surroundings: Any) -> None:
+    """Put a token into the store as a process would have that got it *lifetime_s - left_s* seconds ago."""
+    from airflow_oauth_provider.oauth2.token import AccessToken
+
+    entries = surrounded_hook(**surroundings)._source._entries
+    now = time.time()
+    token = AccessToken(value, "Bearer", None, now + left_s - lifetime_s, now + left_s)
+    entries.write_token(token, expected=entries.generation())
+
+
+def call_after_a_jump_back(jump_s: float, pause_s: float) -> list[int]:
+    """Return the statuses of a call before and one after the wall clock was set back."""
+    used = hook()
+    statuses = [used.request("GET", "before").status_code]
+    wall_clock = time.time
+    time.time = lambda: wall_clock() - jump_s
+    time.sleep(pause_s)  # the token's life is what passes here
+    return [*statuses, used.request("GET", "after").status_code]
+
+
+def call_in_parent_and_child(calls: int) -> dict[str, list[str]]:
+    """Return the paths that the server saw, by the parent's and by a forked child's account, of one hook's calls."""
+    used = hook()
+    used.request("GET", "before")
+    reader, writer = os.pipe()
+    child = os.fork()
+    name = "parent" if child else "child"
+    paths = [used.request("GET", f"{name}-{number}").json()["path"] for number in range(calls)]
+    if not child:
+        os.write(writer, json.dumps(paths).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return {"parent": paths, "child": json.loads(os.read(reader, 65536))}
+
+
+def fork_while_a_thread_fetches(**surroundings: Any) -> dict[str, Any]:
+    """Return how a forked child fares that wants the token which its parent's thread is just fetching."""
+    used = surrounded_hook(**surroundings)
+    fetching = threading.Thread(target=used.get_token)
+    fetching.start()
+    time.sleep(0.5)  # the server is slow: the thread is in its midst
+    began, child = time.monotonic(), os.fork()
+    if not child:
+        got = False
+        try:
+            got = bool(used.get_token())
+        finally:
+            os._exit(0 if got else 1)
+    _, status = os.waitpid(child, 0)
+    seconds = time.monotonic() - began
+    fetching.join()
+    return {"status": os.waitstatus_to_exitcode(status), "seconds": seconds}
+
+
+def press_test(**surroundings: Any) -> tuple[bool, str]:
+    """Do as the button *Test* of the connection form does."""
+    worked, message = surrounded_hook(**surroundings).test_connection()
+    return worked, message
+
+
+def nothing(**surroundings: Any) -> None:
+    """Hold still: for what the surroundings alone do."""
+    surrounded_hook(**surroundings)
+
+
+# Surroundings ---------------------------------------------------------------------------------------------------------
+
+
+def hook() -> Any:
+    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+
+    return OAuth2Hook(oauth2_conn_id=CONN_ID)
+
+
+def once() -> dict[str, Any]:
+    import tenacity
+
+    return {"stop": tenacity.stop_after_attempt(1)}
+
+
+def surrounded_hook(
+    *,
+    clock_shift_s: float = 0.0,
+    lease_s: float | None = None,
+    user: int | None = None,
+    no_space: bool = False,
+    hanging_store: str | None = None,
+) -> Any:
+    """
+    Return a hook in surroundings that are not as they should be.
+
+    :param clock_shift_s: how much this process's wall clock is ahead
+    :param lease_s: seconds for which a lease lives, in place of the hundred that no test can wait for
+    :param user: to become
+    :param no_space: nothing more can be written to any file
+    :param hanging_store: the operation of the file store that never comes back
+    """
+    if clock_shift_s:
+        wall_clock = time.time
+        time.time = lambda: wall_clock() + clock_shift_s
+    if lease_s is not None:
+        from airflow_oauth_provider.tokens import source
+        from airflow_oauth_provider.tokens.stores import base, file
+
+        for module in (base, file, source):
+            module.LEASE_S = lease_s  # type: ignore[attr-defined]
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    if no_space:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    if hanging_store is not None:
+        from airflow_oauth_provider.tokens.stores.file import FileStore
+
+        setattr(FileStore, hanging_store, lambda *_, **__: threading.Event().wait())
+    return hook()
+
+
+def facts_of(error: BaseException) -> dict[str, Any]:
+    """Return what an error of the package carries."""
+    facts = {name: getattr(error, name, None) for name in ("status_code", "error", "retry_after_s", "request_id")}
+    return {**facts, "permanent": isinstance(error, PermanentError)}

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from airflow_oauth_provider import masking
+from airflow_oauth_provider.masking import Redactor, echoed_forms, escape_control_characters, mask_in_airflow
+
+AWKWARD = 'p@ss:word/+ %&="<é\\'
+
+
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return what Airflow's masker is given."""
+    calls: list[Any] = []
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.mask_secret", calls.append, raising=False)
+    monkeypatch.setattr(masking, "_handed_over", set())
+    return calls
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        AWKWARD,
+        quote(AWKWARD, safe=""),
+        quote(AWKWARD),
+        quote_plus(AWKWARD),
+        quote(AWKWARD, safe="").replace("%2F", "%2f").replace("%2B", "%2b").lower().replace("p%40", "p%40"),
+        json.dumps(AWKWARD)[1:-1],
+        json.dumps(AWKWARD, ensure_ascii=False)[1:-1],
+        html.escape(AWKWARD),
+    ],
+)
+def test_a_secret_is_masked_in_every_form_in_which_servers_echo_it(form: str) -> None:
+    assert Redactor([AWKWARD])(f"<{form}>") == "<***>"
+
+
+def test_a_secret_that_a_lax_server_decoded_is_masked() -> None:
+    assert "abc+def/ghi/==" in echoed_forms("abc+def%2Fghi/==")
+    assert Redactor(["abc+def%2Fghi/=="])("got abc+def/ghi/==") == "got ***"
+
+
+def test_a_short_secret_does_not_mask_single_letters() -> None:
+    assert Redactor(["%41"])("A CAPITAL") == "A CAPITAL"
+
+
+def test_a_secret_that_is_part_of_another_leaves_nothing_of_it() -> None:
+    assert Redactor(["secret", "secret-and-more"])("secret-and-more, secret") == "***, ***"
+
+
+def test_empty_secrets_mask_nothing() -> None:
+    assert Redactor(["", ""])("text") == "text"
+    assert Redactor([])("text") == "text"
+
+
+def test_special_characters_of_patterns_are_taken_literally() -> None:
+    assert Redactor(["a.*b"])("a.*b axxb") == "*** axxb"
+
+
+def test_a_servers_text_is_masked_before_it_is_cut() -> None:
+    secret = "s3cret" * 20
+    assert Redactor([secret]).server_text("x" * 195 + secret, 200) == "x" * 195 + "***"
+    assert "s3c" not in Redactor([secret]).server_text("x" * 198 + secret, 200)
+
+
+def test_a_long_secret_is_not_cut_before_it_is_masked() -> None:
+    token = "eyJ" + "a" * 5000
+    for limit in (60, 100, 200):
+        shown = Redactor([token]).server_text(f"you sent {token} to us", limit)
+        assert "eyJ" not in shown
+        assert "aaa" not in shown
+
+
+def test_a_secret_that_is_echoed_often_is_masked_to_the_last_time() -> None:
+    secret = "made-up-secret-of-forty-characters-abcdef"
+    assert "made-up" not in Redactor([secret]).server_text(f"{secret} " * 200, 200)
+
+
+def test_a_servers_text_stands_on_one_line_and_ends_with_an_ellipsis_where_it_is_cut() -> None:
+    assert Redactor([]).server_text("  a\nb  ") == "a\\nb"
+    assert Redactor([]).server_text("x" * 201) == "x" * 199 + "…"
+    assert Redactor([]).server_text("x" * 200) == "x" * 200
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x00", "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800"])
+def test_control_characters_are_escaped(character: str) -> None:
+    escaped = escape_control_characters(f"a{character}b")
+    assert escaped.isprintable()
+    assert escaped.startswith("a\\")
+    assert escaped.endswith("b")
+
+
+def test_printable_text_is_left_as_it_is() -> None:
+    assert escape_control_characters("Grüße, 世界 ☃") == "Grüße, 世界 ☃"
+
+
+def test_airflow_gets_all_forms_of_all_secrets_in_one_call(handed_over: list[Any]) -> None:
+    mask_in_airflow([AWKWARD, "", "another secret"])
+    assert len(handed_over) == 1
+    assert set(handed_over[0]) == echoed_forms(AWKWARD) | echoed_forms("another secret")
+
+
+def test_a_secret_is_handed_over_once_a_process(handed_over: list[Any]) -> None:
+    mask_in_airflow(["one secret"])
+    mask_in_airflow(["one secret"])
+    mask_in_airflow(["", "one secret", "a new one"])
+    assert [sorted(call) for call in handed_over] == [sorted(echoed_forms("one secret")), sorted(echoed_forms("a new one"))]
+
+
+def test_what_is_remembered_is_bounded(handed_over: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_MAX_REMEMBERED", 10)
+    for number in range(50):
+        mask_in_airflow([f"secret number {number}"])
+    assert len(handed_over) == 50
+    assert len(masking._handed_over) <= 10
+
+
+def test_what_is_remembered_is_not_the_secret(handed_over: list[Any]) -> None:
+    mask_in_airflow(["a made-up secret"])
+    assert handed_over
+    assert "a made-up secret" not in repr(masking._handed_over)
+
+
+def test_airflow_really_masks_what_it_was_given() -> None:
+    import importlib
+
+    try:
+        secrets_masker = importlib.import_module("airflow.sdk._shared.secrets_masker")
+    except ImportError:
+        secrets_masker = importlib.import_module("airflow.utils.log.secrets_masker")
+    secret = "a made-up secret/+ %&= that is only used here"
+    mask_in_airflow([secret])
+    shown = secrets_masker.redact(f"{secret} {quote(secret, safe='')} {quote_plus(secret)} {json.dumps(secret)}")
+    assert "only" not in shown
+    assert shown.count("***") == 4

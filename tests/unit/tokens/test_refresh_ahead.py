@@ -1,0 +1,147 @@
+"""A token that nears its end is refreshed before anybody has to wait for it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from airflow_oauth_provider.exceptions import InvalidClientError, OAuth2Error, TokenEndpointUnavailableError
+from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.tokens.source import TokenSource
+from tests.support.clock import Clock
+from tests.support.token_sources import Processes
+
+
+def settle() -> None:
+    """Wait for the background threads."""
+    for thread in threading.enumerate():
+        if thread.name == "oauth2-refresh":
+            thread.join()
+
+
+def due(clock: Clock, processes: Processes, number: int = 1) -> list[TokenSource]:
+    """Return sources whose common token is in its advisory window."""
+    sources = [processes.start() for _ in range(number)]
+    for source in sources:
+        source.get()
+    clock.advance(3600 - 300)
+    return sources
+
+
+def test_the_present_token_is_given_out_while_the_next_one_is_fetched(clock: Clock) -> None:
+    processes = Processes()
+    (source,) = due(clock, processes)
+    assert source.get().value == "token-1"
+    settle()
+    assert source.get().value == "token-2"
+    assert processes.start().get().value == "token-2"
+    assert processes.endpoint.asked[1] == 5
+
+
+def test_the_caller_does_not_wait_for_a_slow_server(clock: Clock) -> None:
+    processes = Processes()
+    (source,) = due(clock, processes)
+    go_on = threading.Event()
+
+    def slow() -> AccessToken:
+        assert go_on.wait(30)
+        return processes.endpoint.token()
+
+    processes.endpoint.script = [slow]
+    for _ in range(5):
+        assert source.get().value == "token-1"
+    go_on.set()
+    settle()
+    assert source.get().value == "token-2"
+    assert len(processes.endpoint.asked) == 2
+
+
+def test_one_process_refreshes_and_everybody_else_goes_on(clock: Clock) -> None:
+    processes = Processes()
+    sources = due(clock, processes, 10)
+    for source in sources:
+        assert source.get().value in ("token-1", "token-2")
+        settle()
+    assert {source.get().value for source in sources} == {"token-2"}
+    assert len(processes.endpoint.asked) == 2
+
+
+def test_a_process_that_does_not_get_the_lease_at_once_goes_on(clock: Clock) -> None:
+    processes = Processes()
+    (source,) = due(clock, processes)
+    assert processes.entries().try_lease() is not None
+    assert source.get().value == "token-1"
+    settle()
+    assert len(processes.endpoint.asked) == 1
+
+
+@pytest.mark.statement(54)
+@pytest.mark.parametrize("failure", [TokenEndpointUnavailableError("down"), InvalidClientError("no")])
+def test_a_failed_early_refresh_is_one_log_line_and_a_pause_and_harms_nobody(
+    clock: Clock, caplog: pytest.LogCaptureFixture, failure: OAuth2Error
+) -> None:
+    processes = Processes()
+    sources = due(clock, processes, 5)
+    processes.endpoint.script = [failure]
+    for _ in range(5):
+        for source in [*sources, processes.start()]:
+            assert source.get().value == "token-1"
+            settle()
+    assert len(processes.endpoint.asked) == 2
+    assert len([r for r in caplog.records if "early refresh of a token failed" in r.getMessage()]) == 1
+    clock.advance(31)
+    sources[0].get()
+    settle()
+    assert sources[0].get().value == "token-2"
+
+
+def test_a_remembered_refusal_stops_the_early_refresh(clock: Clock) -> None:
+    processes = Processes()
+    (source,) = due(clock, processes)
+    other = processes.start(source._settings)
+    processes.endpoint.script = [TokenEndpointUnavailableError("slow", status_code=429, retry_after_s=100)]
+    with pytest.raises(TokenEndpointUnavailableError):
+        other._obtain_alone(other._held.token if other._held else processes.start().get())
+    asked = len(processes.endpoint.asked)
+    assert source.get().value == "token-1"
+    settle()
+    assert len(processes.endpoint.asked) == asked
+
+
+def test_a_task_that_was_killed_half_way_leaves_a_pause_behind(clock: Clock) -> None:
+    processes = Processes()
+    first, second = due(clock, processes, 2)
+    processes.endpoint.script = [SystemExit("killed")]  # type: ignore[list-item]
+    lease = processes.entries().try_lease()
+    assert lease is not None
+    processes.entries().release(lease)
+    killed = threading.Thread(target=first._refresh_ahead, args=(first._held,))
+    killed.start()
+    killed.join()
+    second.get()
+    settle()
+    assert len(processes.endpoint.asked) == 2
+
+
+def test_a_token_that_is_far_from_its_end_is_left_alone(clock: Clock) -> None:
+    processes = Processes()
+    source = processes.start()
+    source.get()
+    clock.advance(3600 - 1201)
+    source.get()
+    settle()
+    assert len(processes.endpoint.asked) == 1
+
+
+def test_python_that_shuts_down_and_starts_no_thread_does_not_fail_the_call(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = Processes()
+    (source,) = due(clock, processes)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert source.get().value == "token-1"

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from airflow_oauth_provider.exceptions import (
+    CertificateError,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidScopeError,
+    InvalidTargetError,
+    OAuth2Error,
+    TokenEndpointUnavailableError,
+    TokenRefusedError,
+    TokenResponseError,
+    UnauthorizedClientError,
+)
+from airflow_oauth_provider.tokens.cache_key import CacheKeys
+from airflow_oauth_provider.tokens.refusals import Refusal, Scope, scope_of
+
+NOW = 1_790_000_000.0
+KEYS = CacheKeys("request-key", "credential-key", "client-key")
+
+
+def throttled(pause_s: float | None = None, status: int = 429) -> OAuth2Error:
+    return TokenEndpointUnavailableError("slow down", status_code=status, retry_after_s=pause_s)
+
+
+def remembered_s(failure: OAuth2Error, before: Refusal | None = None) -> float:
+    return Refusal.of(failure, before, NOW).until - NOW
+
+
+@pytest.mark.statement(55)
+@pytest.mark.parametrize(
+    ("failure", "scope"),
+    [
+        (throttled(), Scope.CLIENT),
+        (throttled(status=503), Scope.CLIENT),
+        (throttled(status=500), Scope.REQUEST),
+        (TokenEndpointUnavailableError("no connection"), Scope.REQUEST),
+        (InvalidClientError("x"), Scope.CREDENTIAL),
+        (UnauthorizedClientError("x"), Scope.CREDENTIAL),
+        (InvalidScopeError("x"), Scope.REQUEST),
+        (InvalidTargetError("x"), Scope.REQUEST),
+        (TokenRefusedError("x"), Scope.REQUEST),
+        (InvalidGrantError("x"), Scope.REQUEST),
+    ],
+)
+def test_a_refusal_is_remembered_for_what_it_is_about(failure: OAuth2Error, scope: Scope) -> None:
+    assert scope_of(failure) is scope
+
+
+def test_each_scope_has_a_name_of_its_own() -> None:
+    names = {scope: scope.entry(KEYS) for scope in Scope}
+    assert (names[Scope.CLIENT], names[Scope.CREDENTIAL], names[Scope.REQUEST]) == ("client-key", "credential-key", "request-key")
+    assert len(set(names.values())) == len(Scope)
+
+
+@pytest.mark.statement(55)
+@pytest.mark.parametrize(("pause_s", "seconds"), [(40, 40), (1800, 1800), (3600, 3600), (86_400, 3600)])
+def test_throttling_is_remembered_for_retry_after_and_at_most_an_hour(pause_s: float, seconds: float) -> None:
+    assert remembered_s(throttled(pause_s)) == seconds
+    assert remembered_s(throttled(pause_s, status=503)) == seconds
+
+
+@pytest.mark.parametrize("failure", [InvalidClientError("x"), InvalidScopeError("x"), TokenRefusedError("x")])
+def test_a_refusal_is_remembered_for_60_s_doubling_to_10_min_while_it_repeats(failure: OAuth2Error) -> None:
+    refusal, seconds, now = None, [], NOW
+    for _ in range(6):
+        refusal = Refusal.of(failure, refusal, now)
+        seconds.append(refusal.until - now)
+        now = refusal.until + 1
+    assert seconds == [60, 120, 240, 480, 600, 600]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [TokenEndpointUnavailableError("x"), TokenResponseError("x"), InvalidGrantError("x"), throttled(), CertificateError("x")],
+)
+def test_what_can_pass_is_remembered_for_5_to_30_s(failure: OAuth2Error) -> None:
+    refusal, seconds, now = None, [], NOW
+    for _ in range(5):
+        refusal = Refusal.of(failure, refusal, now)
+        seconds.append(refusal.until - now)
+        now = refusal.until + 1
+    assert seconds == [5, 10, 20, 30, 30]
+
+
+def test_a_refusal_after_a_long_peace_begins_anew() -> None:
+    first = Refusal.of(InvalidClientError("x"), None, NOW)
+    assert Refusal.of(InvalidClientError("x"), first, NOW + 119).count == 2
+    assert Refusal.of(InvalidClientError("x"), first, NOW + 121).count == 1
+
+
+def test_the_error_says_that_it_is_remembered_since_when_and_how_to_forget_it() -> None:
+    failure = InvalidClientError("invalid_client: no.", status_code=401, error="invalid_client", request_id="r-1")
+    error = Refusal.of(failure, None, NOW).error_to_raise(NOW + 10)
+    assert type(error) is InvalidClientError
+    assert str(error).startswith("invalid_client: no. (Remembered since 14:13:20 UTC")
+    assert "before 14:14:20 UTC" in str(error)
+    assert "A changed connection is tried at once" in str(error)
+    assert "Test ends it" in str(error)
+    assert (error.status_code, error.error, error.request_id) == (401, "invalid_client", "r-1")
+    assert error.retry_after_s is None
+
+
+def test_the_error_of_what_can_pass_says_when_to_come_back() -> None:
+    error = Refusal.of(throttled(40), None, NOW).error_to_raise(NOW + 10)
+    assert type(error) is TokenEndpointUnavailableError
+    assert (error.status_code, error.retry_after_s) == (429, 30)
+
+
+def test_a_message_does_not_grow_from_one_memory_to_the_next() -> None:
+    first = Refusal.of(InvalidClientError("no."), None, NOW)
+    error = first.error_to_raise(NOW)
+    assert first.message == "no."
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize("failure", [InvalidClientError("x", status_code=401), throttled(17), TokenResponseError("x")])
+def test_a_refusal_survives_the_way_through_the_store(failure: OAuth2Error) -> None:
+    refusal = Refusal.of(failure, None, NOW)
+    again = Refusal.from_members(json.loads(json.dumps(refusal.members())), NOW)
+    assert again == refusal
+    assert type(refusal.error_to_raise(NOW)) is type(failure)
+
+
+def test_times_are_clamped_when_they_are_read() -> None:
+    refusal = Refusal.of(InvalidClientError("x"), None, NOW)
+    far = dataclasses.replace(refusal, since=NOW + 9e9, until=NOW + 9e9, count=10**9)
+    read = Refusal.from_members(far.members(), NOW)
+    assert read is not None
+    assert read.until == NOW + 600
+    assert read.since <= NOW
+    assert read.count <= 20
+    slow = Refusal.from_members(dataclasses.replace(far, status_code=429).members(), NOW)
+    assert slow is not None
+    assert slow.until == NOW + 3600
+
+
+@pytest.mark.statement(56)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "SystemExit"}, {"kind": "__all__"}, {"kind": 7}, {"until": "soon"}, {"since": None}, {"count": "x"},
+        {"unknown": 1}, {"until": {}},
+    ],
+)  # fmt: skip
+def test_members_that_are_no_refusal_are_a_miss(change: dict[str, Any]) -> None:
+    good = Refusal.of(InvalidClientError("x"), None, NOW).members()
+    assert Refusal.from_members({**good, **change}, NOW) is None
+    assert Refusal.from_members({}, NOW) is None
+
+
+def test_a_pause_is_a_mark_without_a_message() -> None:
+    pause = Refusal.pause(NOW, 60)
+    assert pause.until == NOW + 60
+    assert Refusal.from_members(pause.members(), NOW) == pause
