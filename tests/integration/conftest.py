@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.processes import Nursery
-from tests.support.servers import OAuthServer
+from tests.support.servers import OAuthServer, Reply, Seen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Long enough for the fast way of the seal: scrypt for forty processes is not what these tests are about.
 CLIENT_ID = "made-up-client"
-CLIENT_SECRET = "made-up p@ss:word/+ %&= \"quoted\" <secret> of 48 chars"
+CLIENT_SECRET = 'made-up p@ss:word/+ %&= "quoted" <secret> of 48 chars'
 
 Connection = Callable[..., str]
 Environment = Callable[..., dict[str, str]]
@@ -77,3 +79,9 @@ def connect(server: OAuthServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return "shop"
 
     return make
+
+
+def first_then_good(server: OAuthServer, *replies: Reply) -> Callable[[Seen], Reply]:
+    """Return what an API does that answers *replies* one after the other, and then as it should."""
+    waiting = list(replies)
+    return lambda seen: waiting.pop(0) if waiting else server.checked(seen)

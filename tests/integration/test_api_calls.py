@@ -1,8 +1,7 @@
-"""Calls to an API: what is repeated, what a 401 does, what stock HttpOperator gets, and how connections are kept."""
+"""Calls to an API: what is repeated and what is not, how long is waited, and how connections are kept."""
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable
@@ -16,23 +15,17 @@ import tenacity
 
 from airflow_oauth_provider.exceptions import (
     ApiRefusedError,
-    ApiRefusedTokenError,
     ApiUnavailableError,
     OAuth2Error,
     PermanentError,
 )
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+from tests.integration.conftest import first_then_good
 from tests.support.raw import RawServer, answer
-from tests.support.servers import OAuthServer, Reply, Seen, free_port
+from tests.support.servers import OAuthServer, Reply, free_port
 
 Connection = Callable[..., str]
-BEARER = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 BROKEN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-
-
-def first_then_good(server: OAuthServer, *replies: Reply) -> Callable[[Seen], Reply]:
-    waiting = list(replies)
-    return lambda seen: waiting.pop(0) if waiting else server.checked(seen)
 
 
 @pytest.mark.parametrize(
@@ -148,92 +141,6 @@ def test_403_with_retry_after_is_no_permanent_error(server: OAuthServer, connect
     assert caught.value.retry_after_s == 100
 
 
-# 401 ------------------------------------------------------------------------------------------------------------------
-
-
-def old_token(hook: OAuth2Hook, server: OAuthServer) -> None:
-    """Let *hook* hold a token that is old enough to be renewed, and that the API does not know any more."""
-    server.lifetime_s = 1.0
-    hook.get_token()
-    time.sleep(0.15)  # a tenth of its life has to pass
-    server.revoke_all()
-    server.lifetime_s = 3600.0
-
-
-@pytest.mark.statement(21)
-@pytest.mark.parametrize(
-    "header",
-    [None, 'Bearer error="invalid_token"', 'bearer ERROR="invalid_token"', "Bearer", 'Basic realm="x", Bearer realm="y"',
-     'Negotiate, Bearer error="invalid_token", Basic realm="a,b"'],
-)  # fmt: skip
-def test_a_refused_token_is_replaced_and_the_call_repeated_once(
-    server: OAuthServer, connect: Connection, header: str | None
-) -> None:
-    hook = OAuth2Hook(oauth2_conn_id=connect())
-    old_token(hook, server)
-    refusal = Reply(401, b"", {} if header is None else {"WWW-Authenticate": header})
-    server.api_reply = first_then_good(server, refusal)
-
-    answer = hook.request("POST", "orders", json={"order": 1})
-
-    assert answer.status_code == 200
-    assert [seen.body for seen in server.api_requests] == [b'{"order": 1}'] * 2
-    assert len(server.token_requests) == 2
-
-
-@pytest.mark.statement(22)
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(401, b"", {"WWW-Authenticate": 'Basic realm="x"'}),
-        Reply(401, b"", {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}),
-        Reply(401, b"", {"WWW-Authenticate": 'Bearer error="invalid_request"'}),
-        Reply(403, b"", {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="write"'}),
-    ],
-)
-def test_a_refusal_that_is_not_about_the_token_drops_nothing(
-    server: OAuthServer, connect: Connection, reply: Reply
-) -> None:
-    hook = OAuth2Hook(oauth2_conn_id=connect())
-    server.lifetime_s = 3.0
-    value = hook.get_token().value
-    time.sleep(0.35)  # a tenth of its life has to pass
-    server.api_reply = lambda _: reply
-
-    with pytest.raises(ApiRefusedError):
-        hook.request("GET", "orders")
-
-    assert hook.get_token().value == value
-    assert (len(server.token_requests), len(server.api_requests)) == (1, 1)
-
-
-@pytest.mark.statement(21)
-def test_a_body_that_can_be_read_once_is_not_sent_again_and_the_error_says_so(
-    server: OAuthServer, connect: Connection, caplog: pytest.LogCaptureFixture
-) -> None:
-    hook = OAuth2Hook(oauth2_conn_id=connect())
-    old_token(hook, server)
-
-    with pytest.raises(ApiRefusedTokenError) as caught:
-        hook.request("PUT", "orders", data=iter([b"one", b"two"]))
-
-    assert len(server.api_requests) == 1
-    assert "read only once" in str(caught.value) + caplog.text
-
-
-@pytest.mark.statement(21)
-def test_a_file_is_sent_again_from_where_it_stood(server: OAuthServer, connect: Connection) -> None:
-    hook = OAuth2Hook(oauth2_conn_id=connect())
-    old_token(hook, server)
-    server.api_reply = first_then_good(server, Reply(503), Reply(401, b"", BEARER))
-    body = io.BytesIO(b"skipped|sent")
-    body.seek(8)
-
-    assert hook.request("PUT", "orders", data=body).status_code == 200
-
-    assert [seen.body for seen in server.api_requests] == [b"sent"] * 3
-
-
 def test_an_iterator_is_not_repeated_and_the_log_says_so(
     server: OAuthServer, connect: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -311,5 +218,3 @@ def test_a_session_returns_refused_answers_as_a_plain_one_does(server: OAuthServ
 
     assert isinstance(response, requests.Response)
     assert (response.status_code, response.json()) == (404, {"a": 1})
-
-

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -17,6 +15,10 @@ from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from tests.support.certificates import Authority
 from tests.support.raw import RawServer
 from tests.support.servers import OAuthServer, Reply, Seen
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
 
 Connection = Callable[..., str]
 
@@ -170,10 +172,10 @@ def test_loopback_is_never_reached_by_a_proxy(
     assert proxy.connections == 0
 
 
-def test_no_proxy_counts_for_the_target_of_a_redirect_too(
-    connect: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    redirect = b"HTTP/1.1 302 Found\r\nLocation: http://inside.test/v1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+def test_no_proxy_counts_for_the_target_of_a_redirect_too(connect: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect = (
+        b"HTTP/1.1 302 Found\r\nLocation: http://inside.test/v1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )
     with Proxy(redirect) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "inside.test")
@@ -211,7 +213,7 @@ def test_run_sends_what_the_stock_hook_sends(
     from airflow.providers.http.hooks.http import HttpHook
 
     server.api_reply = lambda _: Reply(200, b"{}")
-    monkeypatch.setenv("AIRFLOW_CONN_STOCK", '{"conn_type": "http", "host": "%s/api"}' % server.url)
+    monkeypatch.setenv("AIRFLOW_CONN_STOCK", f'{{"conn_type": "http", "host": "{server.url}/api"}}')
 
     OAuth2Hook(oauth2_conn_id=connect(), method=method).run(**call)
     HttpHook(http_conn_id="stock", method=method).run(**call)
@@ -277,7 +279,7 @@ def test_a_netrc_file_is_not_read_for_the_api_either(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     hook = OAuth2Hook(oauth2_conn_id=connect())
     with requests.Session() as session:
-        for call in (hook.get_conn().get, session.get):
-            assert call(f"{server.url}/api/orders", **({"auth": hook.auth} if call == session.get else {})).ok
+        assert session.get(f"{server.url}/api/orders", auth=hook.auth).ok
+        assert hook.get_conn().get(f"{server.url}/api/orders").ok
 
     assert {seen.headers["authorization"] for seen in server.api_requests} == {f"Bearer {hook.get_token().value}"}

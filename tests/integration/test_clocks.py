@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import worker
-from tests.support.processes import Nursery
 from tests.support.servers import OAuthServer, Reply
+
+if TYPE_CHECKING:
+    from tests.support.processes import Nursery
 
 Environment = Callable[..., dict[str, str]]
 
@@ -44,9 +47,7 @@ def test_a_slow_clock_does_not_use_a_token_after_its_end(
 ) -> None:
     """To the reader the token lives for another thirty seconds, but it ends right now."""
     server.tokens["made-up-ending-token"] = time.time() + 0.2
-    nursery.run(
-        1, worker.store_token, environment(), value="made-up-ending-token", lifetime_s=lifetime_s, left_s=0.2
-    )
+    nursery.run(1, worker.store_token, environment(), value="made-up-ending-token", lifetime_s=lifetime_s, left_s=0.2)
 
     (outcome,) = nursery.run(1, worker.call, environment(), clock_shift_s=-29.5)
 

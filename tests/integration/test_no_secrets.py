@@ -150,7 +150,9 @@ def api_echoes(kind: str, text: str) -> Reply:
         "behind 1,000 characters": Reply(400, "x" * (1000 - len(text) // 2) + text, plain),
         "challenge": Reply(403, b"", {"WWW-Authenticate": f'Bearer error="{quote(text, safe="")}"'}),
         "request id": Reply(400, b"", {"X-Request-Id": quote(text, safe="")}),
-        "location": Reply(302, b"", {"Location": f"https://evil.example/{quote(text, safe='')}?{quote(text, safe='')}"}),
+        "location": Reply(
+            302, b"", {"Location": f"https://evil.example/{quote(text, safe='')}?{quote(text, safe='')}"}
+        ),
         "two chunks": Reply(
             raw=b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
             + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (text[:15].encode(), text[15:].encode()))
@@ -170,7 +172,7 @@ def test_what_the_api_echoes_is_hidden(
 ) -> None:
     hook = OAuth2Hook(oauth2_conn_id=connect(**SECRETS))
     for secret in (hook.get_token().value, API_KEY, CLIENT_SECRET, PARAMETER):
-        server.api_reply = lambda _, text=secret: api_echoes(kind, text)  # type: ignore[misc]
+        server.api_reply = lambda _, text=secret: api_echoes(kind, text)
 
         text = shown(provoke(lambda: hook.request("GET", "orders", stream=stream)))
 
@@ -270,9 +272,7 @@ def test_a_token_does_not_leave_its_process(connect: Connection, leak: Callable[
     assert token.value not in shown(caught.value)
 
 
-def test_a_streamed_answer_that_is_refused_leaves_no_connection_open(
-    server: OAuthServer, connect: Connection
-) -> None:
+def test_a_streamed_answer_that_is_refused_leaves_no_connection_open(server: OAuthServer, connect: Connection) -> None:
     """Nobody but the hook has it in hands."""
     server.api_reply = lambda _: Reply(404, "x" * 10_000, {"Content-Type": "text/plain"})
     hook = OAuth2Hook(oauth2_conn_id=connect())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import worker
-from tests.support.processes import Nursery
 from tests.support.servers import OAuthServer, Reply, Seen
+
+if TYPE_CHECKING:
+    from tests.support.processes import Nursery
 
 Environment = Callable[..., dict[str, str]]
 
@@ -74,7 +77,11 @@ def test_a_refused_request_is_remembered_for_just_that_request(
     first, second = (nursery.run(1, worker.get_token, environment(scope="admin"))[0] for _ in range(2))
     (other,) = nursery.run(1, worker.get_token, environment(scope="read"))
 
-    assert first.error == second.error == {"invalid_scope": "InvalidScopeError", "invalid_target": "InvalidTargetError"}[code]
+    assert (
+        first.error
+        == second.error
+        == {"invalid_scope": "InvalidScopeError", "invalid_target": "InvalidTargetError"}[code]
+    )
     assert "Remembered since" not in first.message
     assert "Remembered since" in second.message
     assert other.error is None

@@ -6,12 +6,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import worker
-from tests.support.processes import Nursery, Outcome, Worker, wait_until
-from tests.support.servers import OAuthServer, Reply, Seen
+
+if TYPE_CHECKING:
+    from tests.support.processes import Nursery, Outcome, Worker
+    from tests.support.servers import OAuthServer, Reply, Seen
 
 Environment = Callable[..., dict[str, str]]
 

@@ -6,18 +6,21 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.conftest import CLIENT_ID, CLIENT_SECRET
-from tests.support import worker
+from tests.support import damage, worker
+from tests.support.damage import NOBODY
 from tests.support.processes import Nursery, wait_until
 from tests.support.raw import encodings, found_in
 from tests.support.servers import OAuthServer, Reply
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 Environment = Callable[..., dict[str, str]]
-NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not applicable: only root can give files away")
 
 
@@ -30,106 +33,37 @@ def token_entry(tmp_path: Path) -> Path:
     return entry
 
 
-def truncate(entry: Path) -> None:
-    entry.write_bytes(entry.read_bytes()[:-5])
-
-
-def empty(entry: Path) -> None:
-    entry.write_bytes(b"")
-
-
-def cut_the_header(entry: Path) -> None:
-    entry.write_bytes(entry.read_bytes()[:5])
-
-
-def flip_a_bit(entry: Path) -> None:
-    content = bytearray(entry.read_bytes())
-    content[-20] ^= 1
-    entry.write_bytes(content)
-
-
-def garbage(entry: Path) -> None:
-    entry.write_bytes(os.urandom(300))
-
-
-def text(entry: Path) -> None:
-    entry.write_text('{"access_token": "planted-token", "token_type": "Bearer", "expires_in": 3600}')
-
-
-def other_version(entry: Path) -> None:
-    content = entry.read_bytes()
-    entry.write_bytes(content[:7] + b"\x63" + content[8:])
-
-
-def huge_generation(entry: Path) -> None:
-    content = entry.read_bytes()
-    entry.write_bytes(content[:8] + b"\xff" * 8 + content[16:])
-
-
-def oversize(entry: Path) -> None:
-    entry.write_bytes(entry.read_bytes() + b"\0" * 100_000)
-
-
-def folder(entry: Path) -> None:
-    entry.unlink()
-    entry.mkdir()
-
-
-def full_folder(entry: Path) -> None:
-    folder(entry)
-    (entry / "file").write_text("x")
-
-
-def fifo(entry: Path) -> None:
-    entry.unlink()
-    os.mkfifo(entry)
-
-
-def symlink(entry: Path) -> None:
-    entry.rename(entry.with_name("moved"))
-    entry.symlink_to(entry.with_name("moved"))
-
-
-def endless_symlink(entry: Path) -> None:
-    entry.unlink()
-    entry.symlink_to("/dev/zero")
-
-
-def wrong_owner(entry: Path) -> None:
-    os.chown(entry, NOBODY, NOBODY)
-
-
 @pytest.mark.statement(56)
 @pytest.mark.parametrize(
     "damage",
     [
-        truncate,
-        empty,
-        cut_the_header,
-        flip_a_bit,
-        garbage,
-        text,
-        other_version,
-        huge_generation,
-        oversize,
-        folder,
-        full_folder,
-        fifo,
-        symlink,
-        endless_symlink,
-        pytest.param(wrong_owner, marks=as_root),
+        damage.truncate,
+        damage.empty,
+        damage.cut_the_header,
+        damage.flip_a_bit,
+        damage.garbage,
+        damage.text,
+        damage.other_version,
+        damage.huge_generation,
+        damage.oversize,
+        damage.folder,
+        damage.full_folder,
+        damage.fifo,
+        damage.symlink,
+        damage.endless_symlink,
+        pytest.param(damage.wrong_owner, marks=as_root),
     ],
-    ids=lambda damage: damage.__name__,
+    ids=lambda spoil: spoil.__name__,
 )
 def test_a_wrong_file_in_place_of_the_entry_is_a_miss_and_is_replaced(
     nursery: Nursery,
     server: OAuthServer,
     environment: Environment,
     tmp_path: Path,
-    damage: Callable[[Path], None],
+    spoil: Callable[[Path], None],
 ) -> None:
     (first,) = nursery.run(1, worker.get_token, environment())
-    damage(token_entry(tmp_path))
+    spoil(token_entry(tmp_path))
 
     outcomes = nursery.run(4, worker.call, environment())
     (later,) = nursery.run(1, worker.get_token, environment())
@@ -187,13 +121,18 @@ def test_the_store_is_private_and_holds_nothing_in_clear(
     assert len([file for file in files if file.suffix == ".entry"]) >= 2
     assert {stat.S_IMODE(file.lstat().st_mode) for file in files} == {0o600}
     content = b"".join(file.read_bytes() for file in files).decode("latin-1") + " ".join(map(str, files))
-    secrets = {*encodings(CLIENT_ID, CLIENT_SECRET), *server.tokens, CLIENT_ID, "access_token", "invalid_client", "Bearer"}
+    secrets = {
+        *encodings(CLIENT_ID, CLIENT_SECRET),
+        *server.tokens,
+        CLIENT_ID,
+        "access_token",
+        "invalid_client",
+        "Bearer",
+    }
     assert found_in(content, secrets) == []
 
 
-def test_a_folder_that_others_may_read_is_closed(
-    nursery: Nursery, environment: Environment, tmp_path: Path
-) -> None:
+def test_a_folder_that_others_may_read_is_closed(nursery: Nursery, environment: Environment, tmp_path: Path) -> None:
     store = folder_of(tmp_path)
     store.mkdir(parents=True)
     store.chmod(0o755)
@@ -293,6 +232,24 @@ def test_a_store_that_hangs_is_given_up_after_two_seconds(
     assert max(outcome.seconds for outcome in outcomes) < (5.5 if operation == "write" else 3.5)
     assert all(sum("does not work" in line for line in outcome.log) == 1 for outcome in outcomes)
     assert len(server.token_requests) == 2
+
+
+def test_the_hourly_sweep_takes_ended_entries_and_leaves_the_lock_alone(
+    nursery: Nursery, environment: Environment, tmp_path: Path
+) -> None:
+    """Were the lock's file taken away, two processes could hold the lock at one time."""
+    nursery.run(1, worker.get_token, environment())
+    store = folder_of(tmp_path)
+    lock, ended = store / "store.lock", token_entry(tmp_path)
+    inode = lock.stat().st_ino
+    for file in store.iterdir():
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+
+    (outcome,) = nursery.run(1, worker.get_token, environment(scope="write"))
+
+    assert outcome.error is None
+    assert not ended.exists()
+    assert lock.stat().st_ino == inode
 
 
 def open_to_nobody(folder: Path) -> None:

@@ -149,16 +149,14 @@ REFUSED = [
     Refused("429 until long ago", Reply(429, b"", {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), DOWN, "limiting",
             3),
 ]  # fmt: skip
+EXPIRES_IN: list[tuple[Any, float]] = [
+    (0, 300), (-1, 300), (None, 300), (True, 300), ("soon", 300), ([], 300), ("", 300), ("-5", 300), (10**400, 300),
+    ("3599", 3599), (3599.0, 3599), (" 3599 ", 3599), ("3599.0", 3599), (1, 1),
+    (10**15, 30 * 86400), ("9" * 300, 30 * 86400),
+]  # fmt: skip
 GRANTED = [
     Granted("no expires_in", without("expires_in"), 300),
-    *(
-        Granted(f"expires_in {value!r}", changed(expires_in=value), lifetime_s)
-        for value, lifetime_s in [
-            (0, 300), (-1, 300), (None, 300), (True, 300), ("soon", 300), ([], 300), ("", 300), ("-5", 300),
-            ("3599", 3599), (3599.0, 3599), (" 3599 ", 3599), ("3599.0", 3599), (10**15, 30 * 86400), (10**400, 300),
-            ("9" * 300, 30 * 86400), (1, 1),
-        ]
-    ),  # fmt: skip
+    *(Granted(f"expires_in {value!r:.20}", changed(expires_in=value), lifetime_s) for value, lifetime_s in EXPIRES_IN),
     *(
         Granted(f"expires_in as {value}", text(json.dumps(GOOD).replace("3600", value)), 300)
         for value in ("NaN", "Infinity", "-Infinity", "1e400", "-0.0")

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_oauth_provider.exceptions import CertificateError, OAuth2Error, TokenEndpointUnavailableError, TokenResponseError
+from airflow_oauth_provider.exceptions import (
+    CertificateError,
+    OAuth2Error,
+    TokenEndpointUnavailableError,
+    TokenResponseError,
+)
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from tests.integration.test_token_answers import GOOD, THRICE_S, check_text
 from tests.support.certificates import Authority
 from tests.support.raw import Conversation, RawServer, answer, drip, hang, reset
 from tests.support.servers import OAuthServer, Reply, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Connection = Callable[..., str]
 

@@ -16,7 +16,7 @@ CONN_ID = "shop"
 
 def get_token(**surroundings: Any) -> str:
     """Return the fingerprint of the token."""
-    return surrounded_hook(**surroundings).get_token().fingerprint
+    return str(surrounded_hook(**surroundings).get_token().fingerprint)
 
 
 def call(endpoint: str = "orders", method: str = "GET", calls: int = 1, **surroundings: Any) -> list[int]:
@@ -40,15 +40,19 @@ def call_for(seconds: float, pause_s: float, **surroundings: Any) -> dict[str, i
     return {"calls": calls, "tokens": len(tokens), "slowest_ms": round(slowest_s * 1000)}
 
 
-def threads(number: int, **surroundings: Any) -> list[str]:
-    """Return the fingerprints that threads of one process get, or the errors that they meet."""
+def threads(number: int, endpoint: str | None = None, **surroundings: Any) -> list[str]:
+    """Return the fingerprints that threads of one process get, or the statuses of their calls, or their errors."""
     surrounded_hook(**surroundings)
-    barrier, answers = threading.Barrier(number), []
+    barrier = threading.Barrier(number)
+    answers: list[str] = []
 
     def run() -> None:
         barrier.wait()
         try:
-            answers.append(hook().get_token().fingerprint)
+            if endpoint is None:
+                answers.append(hook().get_token().fingerprint)
+            else:
+                answers.append(str(hook().request("GET", endpoint).status_code))
         except Exception as error:
             answers.append(f"{type(error).__name__}: {error}")
 

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_oauth_provider.exceptions import InvalidClientError, OAuth2Error, TokenEndpointUnavailableError
 from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.tokens.refusals import Refusal, Scope
 from airflow_oauth_provider.tokens.source import TokenSource
 from tests.support.clock import Clock
 from tests.support.token_sources import Processes
@@ -99,29 +100,30 @@ def test_a_failed_early_refresh_is_one_log_line_and_a_pause_and_harms_nobody(
 def test_a_remembered_refusal_stops_the_early_refresh(clock: Clock) -> None:
     processes = Processes()
     (source,) = due(clock, processes)
-    other = processes.start(source._settings)
-    processes.endpoint.script = [TokenEndpointUnavailableError("slow", status_code=429, retry_after_s=100)]
-    with pytest.raises(TokenEndpointUnavailableError):
-        other._obtain_alone(other._held.token if other._held else processes.start().get())
-    asked = len(processes.endpoint.asked)
+    slow = TokenEndpointUnavailableError("slow", status_code=429, retry_after_s=100)
+    processes.entries().write_refusal(Scope.CLIENT, Refusal.of(slow, None, clock.time()))
     assert source.get().value == "token-1"
     settle()
-    assert len(processes.endpoint.asked) == asked
+    assert len(processes.endpoint.asked) == 1
+    clock.advance(101)
+    source.get()
+    settle()
+    assert source.get().value == "token-2"
 
 
 def test_a_task_that_was_killed_half_way_leaves_a_pause_behind(clock: Clock) -> None:
+    def killed() -> AccessToken:
+        raise SystemExit
+
     processes = Processes()
     first, second = due(clock, processes, 2)
-    processes.endpoint.script = [SystemExit("killed")]  # type: ignore[list-item]
-    lease = processes.entries().try_lease()
-    assert lease is not None
-    processes.entries().release(lease)
-    killed = threading.Thread(target=first._refresh_ahead, args=(first._held,))
-    killed.start()
-    killed.join()
+    processes.endpoint.script = [killed]
+    first.get()
+    settle()
     second.get()
     settle()
     assert len(processes.endpoint.asked) == 2
+    assert processes.entries().token() is not None
 
 
 def test_a_token_that_is_far_from_its_end_is_left_alone(clock: Clock) -> None:

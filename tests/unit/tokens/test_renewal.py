@@ -66,14 +66,17 @@ def test_an_api_that_refuses_every_token_costs_one_renewal_a_pause_over_all_proc
 
 
 @pytest.mark.statement(21)
-def test_a_renewal_is_remembered_even_when_somebody_tests_the_connection_in_between(clock: Clock) -> None:
+def test_every_process_knows_when_the_next_renewal_may_come(clock: Clock) -> None:
     processes = Processes()
     source = processes.start()
     refused = source.get()
+    assert source.renewable_in_s(refused) == pytest.approx(60, abs=1)
     clock.advance(61)
+    assert source.renewable_in_s(refused) == 0
     renewed = source.renew(refused)
-    assert source.renewable_in_s(renewed) == pytest.approx(60, abs=1)
-    assert processes.start().renewable_in_s(refused) == pytest.approx(60, abs=1)
+    for process in (source, processes.start()):
+        assert process.renewable_in_s(renewed) == pytest.approx(60, abs=1)
+        assert process.renewable_in_s(refused) == pytest.approx(60, abs=1)
 
 
 def test_a_renewal_that_fails_is_the_endpoints_error_and_the_refused_token_is_not_used_again(clock: Clock) -> None:
@@ -99,10 +102,3 @@ def test_without_a_store_a_renewal_is_remembered_by_the_process(clock: Clock, mo
     with pytest.raises(ApiRefusedTokenError):
         source.renew(renewed)
     assert len(processes.endpoint.asked) == 2
-
-
-def test_a_token_of_unknown_origin_that_an_api_refuses_is_replaced_by_the_present_one() -> None:
-    processes = Processes()
-    source = processes.start()
-    foreign = processes.endpoint.token()
-    assert source.renew(foreign).value == source.get().value
