@@ -1,8 +1,11 @@
-"""What all tests share: a marker for each folder, and no needless skip where all can be installed."""
+"""What all tests share: a home for Airflow, a marker for each folder, and no needless skip."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 

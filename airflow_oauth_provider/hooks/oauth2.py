@@ -145,21 +145,23 @@ class OAuth2Hook(BaseHook):
         extra_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> requests.Response:
+        from airflow_oauth_provider.http.session import MAX_REDIRECTS
+
         options = dict(extra_options or {})
         if unknown := sorted(set(options) - _RUN_OPTIONS):
             raise SettingsError(f"extra_options: {unknown[0]!r} is none of {', '.join(sorted(_RUN_OPTIONS))}.")
         if data and self.method != "HEAD":
             kwargs["params" if self.method == "GET" else "data"] = data
-        self.get_conn().limit_redirects(options.pop("max_redirects", None))
-        return self.request(
-            self.method,
-            endpoint,
-            headers=headers,
-            check=options.pop("check_response", True),
-            retry_args=retry_args or None,
-            **options,
-            **kwargs,
-        )
+        with self.get_conn().redirects_limited_to(options.pop("max_redirects", MAX_REDIRECTS)):
+            return self.request(
+                self.method,
+                endpoint,
+                headers=headers,
+                check=options.pop("check_response", True),
+                retry_args=retry_args,
+                **options,
+                **kwargs,
+            )
 
     def redact(self, text: str, limit: int) -> str:
         """Return a server's *text* on one line, without this connection's secrets, cut to *limit* characters."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
-from airflow_oauth_provider.exceptions import ApiRefusedTokenError
+from airflow_oauth_provider.exceptions import ApiRefusedTokenError, OAuth2Error
 from airflow_oauth_provider.oauth2.challenge import refuses_token
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ class OAuth2Auth(AuthBase):
             newer = self.source.renew(token)
         except ApiRefusedTokenError:
             return response
+        except OAuth2Error:
+            response.close()
+            raise
         again = request.copy()
         self._authorize(again, newer)
         response.content  # noqa: B018  # read to its end, so that the connection can be used again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -19,7 +20,7 @@ from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.network import is_loopback, proxies_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_oauth_provider.http.settings import ApiSettings
     from airflow_oauth_provider.tokens.source import TokenSource
@@ -82,9 +83,14 @@ class ApiSession(requests.Session):
             return endpoint
         return base.rstrip("/") + ("" if endpoint[0] in "?#" else "/") + endpoint.lstrip("/")
 
-    def limit_redirects(self, maximum: int | None) -> None:
-        """Follow at most *maximum* redirects, and never more than five."""
-        self.max_redirects = MAX_REDIRECTS if maximum is None else min(maximum, MAX_REDIRECTS)
+    @contextmanager
+    def redirects_limited_to(self, maximum: int) -> Iterator[None]:
+        """Follow at most *maximum* redirects within the context, and never more than five."""
+        self.max_redirects = min(maximum, MAX_REDIRECTS)
+        try:
+            yield
+        finally:
+            self.max_redirects = MAX_REDIRECTS
 
     def call(
         self,

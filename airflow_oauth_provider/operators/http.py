@@ -141,7 +141,10 @@ class OAuth2HttpOperator(BaseOperator):
         limit = self.max_xcom_bytes
         if limit is None or not self.do_xcom_push or (isinstance(limit, _DefaultLimit) and _has_custom_xcom_backend()):
             return
-        size = len(jsonlib.dumps(value, default=str).encode())
+        try:
+            size = len(jsonlib.dumps(value, default=str).encode())
+        except (TypeError, ValueError, RecursionError):
+            return  # not JSON: Airflow knows how to store it, or says so
         if size > limit:
             raise XComTooLargeError(
                 f"The result is {size:,} bytes of JSON, more than max_xcom_bytes={limit:,}: it would lie in the "

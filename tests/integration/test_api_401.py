@@ -35,9 +35,15 @@ def old_token(hook: OAuth2Hook, server: OAuthServer) -> None:
 @pytest.mark.statement(21)
 @pytest.mark.parametrize(
     "header",
-    [None, 'Bearer error="invalid_token"', 'bearer ERROR="invalid_token"', "Bearer", 'Basic realm="x", Bearer realm="y"',
-     'Negotiate, Bearer error="invalid_token", Basic realm="a,b"'],
-)  # fmt: skip
+    [
+        None,
+        'Bearer error="invalid_token"',
+        'bearer ERROR="invalid_token"',
+        "Bearer",
+        'Basic realm="x", Bearer realm="y"',
+        'Negotiate, Bearer error="invalid_token", Basic realm="a,b"',
+    ],
+)
 def test_a_refused_token_is_replaced_and_the_call_repeated_once(
     server: OAuthServer, connect: Connection, header: str | None
 ) -> None:

@@ -64,19 +64,17 @@ def test_the_bundle_of_the_environment_counts_where_the_connection_names_none(
 
 
 @pytest.mark.statement(6)
-@pytest.mark.parametrize("verify", ["true", "bundle"])
+@pytest.mark.parametrize("verify", ["true", "other.pem"])
 def test_what_the_connection_says_beats_the_bundle_of_the_environment(
-    tls: OAuthServer,
-    connect: Connection,
-    ours: Authority,
-    other: Authority,
-    monkeypatch: pytest.MonkeyPatch,
-    verify: str,
+    tls: OAuthServer, connect: Connection, ours: Authority, monkeypatch: pytest.MonkeyPatch, verify: str
 ) -> None:
+    Authority.make(ours.folder, "other")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ours.bundle))
 
     with pytest.raises(CertificateError):
-        connect_to(tls, connect, verify=str(other.bundle) if verify == "bundle" else verify).request("GET", "orders")
+        connect_to(tls, connect, verify=verify if verify == "true" else str(ours.folder / verify)).request(
+            "GET", "orders"
+        )
 
     assert tls.seen == []
 

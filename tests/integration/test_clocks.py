@@ -19,15 +19,11 @@ Environment = Callable[..., dict[str, str]]
 
 @pytest.mark.statement(53)
 @pytest.mark.parametrize("lifetime_s", [300.0, 3600.0])
-@pytest.mark.parametrize(("writer_s", "reader_s"), [(0.0, 30.0), (0.0, -30.0), (30.0, 0.0), (-30.0, 0.0)])
+@pytest.mark.parametrize("clocks_s", [(0.0, 30.0), (0.0, -30.0), (30.0, 0.0), (-30.0, 0.0)])
 def test_clocks_that_differ_by_thirty_seconds_share_a_token(
-    nursery: Nursery,
-    server: OAuthServer,
-    environment: Environment,
-    lifetime_s: float,
-    writer_s: float,
-    reader_s: float,
+    nursery: Nursery, server: OAuthServer, environment: Environment, lifetime_s: float, clocks_s: tuple[float, float]
 ) -> None:
+    writer_s, reader_s = clocks_s
     server.lifetime_s = lifetime_s
     (writer,) = nursery.run(1, worker.get_token, environment(), clock_shift_s=writer_s)
 

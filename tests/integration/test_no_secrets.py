@@ -204,8 +204,8 @@ def broken_ways(server: OAuthServer, port: int) -> dict[str, dict[str, Any]]:
 
 
 WAYS = [
-    "refused", "reset", "TLS", "unknown host", "API refused", "API reset", "API TLS", "setting",
-    "credential in the wrong place", "unknown key", "secret as a header", "header with a line feed", "userinfo", "proxy",
+    "refused", "reset", "TLS", "unknown host", "API refused", "API reset", "API TLS", "setting", "unknown key", "proxy",
+    "credential in the wrong place", "secret as a header", "header with a line feed", "userinfo",
 ]  # fmt: skip
 
 

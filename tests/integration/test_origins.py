@@ -76,7 +76,7 @@ def test_a_redirect_to_a_foreign_origin_sends_nothing_there(
         "http://127.0.0.1:{own}0000/api",
         "http://127.0.0.1:0{own}0/api",
         "http://[127.0.0.1]:{own}/api",
-        "http://１２７.0.0.1:{foreign}/steal",
+        "http://\uff11\uff12\uff17.0.0.1:{foreign}/steal",  # full-width digits
         "http://127。0。0。1:{foreign}/steal",
         "https://127.0.0.1:{own}/api",
         "http:///127.0.0.1:{foreign}/steal",

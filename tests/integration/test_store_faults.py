@@ -35,7 +35,7 @@ def token_entry(tmp_path: Path) -> Path:
 
 @pytest.mark.statement(56)
 @pytest.mark.parametrize(
-    "damage",
+    "spoil",
     [
         damage.truncate,
         damage.empty,

@@ -77,8 +77,9 @@ def test_a_broken_exchange_is_tried_three_times_and_then_one_clear_error(connect
 @pytest.mark.statement(14)
 def test_a_header_that_breaks_off_is_an_answer_without_a_token(connect: Connection) -> None:
     with RawServer(answer(b"HTTP/1.1 200 OK\r\nContent-Ty")) as server:
+        hook = OAuth2Hook(oauth2_conn_id=connect(host=f"http://127.0.0.1:{server.port}/token"))
         with pytest.raises(TokenResponseError, match="an empty body") as caught:
-            OAuth2Hook(oauth2_conn_id=connect(host=f"http://127.0.0.1:{server.port}/token")).get_token()
+            hook.get_token()
 
     check_text(caught.value)
 
@@ -154,7 +155,7 @@ def test_a_redirect_is_an_error_and_its_target_gets_nothing(
     with OAuthServer() as other:
         location = f"{other.url}/token" if target == "elsewhere" else f"{server.url}/token/"
         server.token_reply = lambda _: Reply(status, b"", {"Location": location})
-        with pytest.raises(OAuth2Error, match="[Rr]edirects are not followed") as caught:
+        with pytest.raises(OAuth2Error, match=r"[Rr]edirects are not followed") as caught:
             OAuth2Hook(oauth2_conn_id=connect()).get_token()
 
         assert other.connections == 0

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 from tests.support import worker
@@ -43,7 +44,7 @@ def main(path: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.new")
     listener.listen(128)
-    os.rename(f"{path}.new", path)
+    Path(f"{path}.new").rename(path)
     while True:
         connection, _ = listener.accept()
         if os.fork() == 0:

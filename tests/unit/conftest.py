@@ -1,22 +1,10 @@
-"""Airflow's home is set before Airflow is imported, and nothing of a process's memory outlives a test."""
+"""Nothing of a process's memory outlives a test."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
-
-if "airflow" not in sys.modules:
-    _home = tempfile.mkdtemp(prefix="airflow-unit-")
-    atexit.register(shutil.rmtree, _home, ignore_errors=True)
-    os.environ["AIRFLOW_HOME"] = _home
-    os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
-    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 from airflow_oauth_provider.tokens import registry
 from tests.support.clock import Clock

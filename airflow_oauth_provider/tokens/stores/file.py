@@ -40,6 +40,10 @@ class FileStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._make_folder()
+
+    def _make_folder(self) -> None:
+        folder = self._folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -80,6 +84,8 @@ class FileStore:
 
     def write(self, name: str, sealed: bytes | None, *, expected: int | None, ttl_s: float) -> bool:
         """Store *sealed* with the next generation; see :class:`~.base.TokenStore`."""
+        # Anew each time: somebody may have cleaned up, and a lock would make the folder for everybody to read.
+        self._make_folder()
         with self._lock():
             generation = self.read(name).generation
             if expected is not None and expected != generation:
@@ -96,6 +102,7 @@ class FileStore:
         The kernel takes a lease from a process that dies. One that was stopped keeps its lock, so the file of a lease
         that should have ended is put aside; what its holder writes later is fenced off by the generation.
         """
+        self._make_folder()
         path = self._folder / f"{name}.lease"
         for _ in range(2):
             lock = FileLock(path, timeout=0, mode=0o600, thread_local=False)

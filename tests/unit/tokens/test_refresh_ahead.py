@@ -111,6 +111,8 @@ def test_a_remembered_refusal_stops_the_early_refresh(clock: Clock) -> None:
     assert source.get().value == "token-2"
 
 
+# The thread ends as it would with its process; pytest would make a warning of that.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_task_that_was_killed_half_way_leaves_a_pause_behind(clock: Clock) -> None:
     def killed() -> AccessToken:
         raise SystemExit
