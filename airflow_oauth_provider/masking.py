@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -24,17 +25,18 @@ _handed_over: set[int] = set()
 
 def echoed_forms(secret: str) -> set[str]:
     """
-    Return *secret* as it stands and as servers echo it: percent- and form-encoded, JSON- and HTML-escaped.
+    Return *secret* as it stands and as servers echo it: percent- and form-encoded, JSON- and HTML-escaped, base64.
 
     >>> sorted(echoed_forms("a b&"))
-    ['a b&', 'a b&amp;', 'a%20b%26', 'a+b%26']
+    ['YSBiJg', 'a b&', 'a b&amp;', 'a%20b%26', 'a+b%26']
     """
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     lower_case = {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), text) for text in encoded}
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret)}
     # A lax server decodes what it was sent raw. Of a short secret that may be a single letter, found everywhere.
     decoded = {unquote(secret)} if len(secret) >= 8 else set()
-    return {secret, *decoded, *encoded, *lower_case, *escaped}
+    coded = {code(secret.encode()).decode().rstrip("=") for code in (base64.b64encode, base64.urlsafe_b64encode)}
+    return {secret, *decoded, *encoded, *lower_case, *escaped, *coded}
 
 
 class Redactor:

@@ -47,7 +47,12 @@ def error_of(response: requests.Response, redactor: Redactor, *, renewable_in_s:
     error_class: type[OAuth2Error] = ApiRefusedError
     if status == 401 and refuses_token(challenge):
         error_class, pause_s = ApiRefusedTokenError, renewable_in_s or pause_s
-        message += " The API refuses a fresh token: check audience, scope and roles of the client."
+        # A token that is not fresh has been replaced and the call sent again, unless its body could be read only once.
+        message += (
+            " The API refuses a fresh token: check audience, scope and roles of the client."
+            if renewable_in_s > 0
+            else " The token is no good any more, and the body can be read only once: pass bytes or a file."
+        )
     elif status in _PASSING_STATUSES or status >= 500 or pause_s is not None:
         error_class = ApiUnavailableError
     elif status == 403:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.http.origin import OriginGuard
     from airflow_oauth_provider.oauth2.token import AccessToken
     from airflow_oauth_provider.tokens.source import TokenSource
+
+log = logging.getLogger(__name__)
 
 # More than the tokens that one session can have under way: the present one and those that it replaced.
 _MAX_SENT = 8
@@ -68,7 +71,10 @@ class OAuth2Auth(AuthBase):
             return response
         request = response.request
         token = self.token_in(request)
-        if token is None or not rewind_body(request):
+        if token is None:
+            return response
+        if not rewind_body(request):
+            log.warning("%s is not sent again with a new token: its body can be read only once.", request.method)
             return response
         # A redirect can have led the request elsewhere since it was authorized.
         self._guard.check(request.url or "")

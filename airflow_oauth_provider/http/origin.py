@@ -47,7 +47,7 @@ class Origin:
             raise OriginError(f"{_shown(url)} is not a URL: nothing was sent.") from None
         if parts.scheme not in _PORTS or not parts.host:
             raise OriginError(f"{_shown(url)} is not an http or https URL: nothing was sent.")
-        if parts.auth is not None:
+        if parts.auth is not None or "@" in urlsplit(url).netloc:
             raise OriginError("The URL names a user before its host, which is refused: nothing was sent.")
         if _stdlib_host(url) != parts.host.strip("[]").lower():
             raise OriginError(f"{_shown(url)} is read in two ways: nothing was sent.")
@@ -141,4 +141,6 @@ def _stdlib_host(url: str) -> str | None:
 
 
 def _shown(text: str) -> str:
-    return repr(escape_control_characters(text.partition("?")[0][:200]))
+    """Return *text* fit for a message: without a query or a user's password, on one line."""
+    shown = re.sub(r"//[^/]*@", "//…@", text.partition("?")[0])
+    return repr(escape_control_characters(shown[:200]))

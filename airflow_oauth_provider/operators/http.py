@@ -167,7 +167,7 @@ def _value(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:
     if not is_json:
         return _text(response)
     try:
-        return response.json()
+        return _json(response)
     except (ValueError, RecursionError):
         pass
     # Outside of the handler: its exception holds the whole body.
@@ -176,6 +176,13 @@ def _value(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:
         f"{hook.redact(_text(response), 200)}",
         status_code=response.status_code,
     )
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return jsonlib.loads(response.content)
+    except UnicodeDecodeError:  # JSON is UTF-8 (RFC 8259 §8.1), but some servers name another charset
+        return jsonlib.loads(response.text)
 
 
 def _text(response: requests.Response) -> str:

@@ -218,3 +218,62 @@ def test_a_session_returns_refused_answers_as_a_plain_one_does(server: OAuthServ
 
     assert isinstance(response, requests.Response)
     assert (response.status_code, response.json()) == (404, {"a": 1})
+
+
+# Odd arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"method": "GET\r\nX-Injected: yes"},
+        {"method": "G T"},
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": "soon"},
+        {"timeout": (1, 2, 3)},
+        {"headers": {"X-Own": "a\r\nX-Injected: yes"}},
+        {"headers": {"X-Own": 5}},
+        {"headers": {"X-Own": "\u20ac"}},
+        {"headers": {"authorization": "Bearer mine"}},
+        {"auth": ("made-up", "made-up")},
+        {"json": object()},
+        {"json": float("nan")},
+        {"params": {"a": "\ud800"}},
+        {"bogus": 1},
+    ],
+    ids=str,
+)
+def test_an_argument_that_cannot_be_used_is_an_error_of_this_package_at_once(
+    server: OAuthServer, connect: Connection, odd: dict[str, Any]
+) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect())
+
+    with pytest.raises(PermanentError) as caught:
+        hook.request(**{"method": "GET", "endpoint": "orders", **odd})
+
+    assert str(caught.value).isprintable()
+    assert server.api_requests == []
+
+
+@pytest.mark.parametrize("endpoint", ["a\n[2026-01-01] INFO forged", "a\x1b[2J", "a\u202eb"])
+def test_an_endpoint_forges_no_line_of_the_log(
+    connect: Connection, caplog: pytest.LogCaptureFixture, endpoint: str
+) -> None:
+    """An endpoint may come out of another API's answer."""
+    hook = OAuth2Hook(oauth2_conn_id=connect(base_url=f"http://127.0.0.1:{free_port()}"))
+    two: dict[str, Any] = {"stop": tenacity.stop_after_attempt(2)}
+
+    with pytest.raises(ApiUnavailableError) as caught:
+        hook.request("GET", endpoint, retry_args=two)
+
+    assert all(text.isprintable() for text in (str(caught.value), *caplog.messages))
+
+
+def test_an_international_name_is_one_origin_however_it_is_spelt(connect: Connection) -> None:
+    hook = OAuth2Hook(oauth2_conn_id=connect(base_url="https://b\u00fccher.invalid/v1"))
+    one: dict[str, Any] = {"stop": tenacity.stop_after_attempt(1)}
+
+    for name in ("b\u00fccher.invalid", "xn--bcher-kva.invalid", "XN--BCHER-KVA.invalid:443"):
+        with pytest.raises(ApiUnavailableError, match="name"):  # there is no such host
+            hook.request("GET", f"https://{name}/v1/orders", retry_args=one)

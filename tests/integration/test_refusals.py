@@ -145,7 +145,7 @@ def test_an_api_that_refuses_old_and_new_tokens_is_at_most_three_token_requests_
     nursery: Nursery, server: OAuthServer, environment: Environment
 ) -> None:
     server.api_reply = lambda _: Reply(401)
-    nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=3600.0, left_s=3000.0)
+    nursery.run(1, worker.store_old_token, environment())
 
     outcomes = nursery.run(40, worker.call, environment(), calls=1)
 
@@ -159,7 +159,7 @@ def test_a_revoked_token_is_replaced_exactly_once_by_forty_processes(
     nursery: Nursery, server: OAuthServer, environment: Environment
 ) -> None:
     """The token was issued ten minutes ago, and the API knows nothing of it any more."""
-    nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=3600.0, left_s=3000.0)
+    nursery.run(1, worker.store_old_token, environment())
 
     outcomes = nursery.run(40, worker.call, environment(), calls=2)
 

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from airflow_oauth_provider.http.settings import ApiSettings
 from airflow_oauth_provider.oauth2.settings import ClientSettings
@@ -51,6 +52,13 @@ def fields(extra: dict[str, Any] | str | None = None, **changes: Any) -> Fields:
     """Return a connection's fields; *extra* is added to a base URL, or taken as it is when it is text."""
     text = extra if isinstance(extra, str) else json.dumps({"base_url": API_URL, **(extra or {})})
     return Fields(**{"extra": text, **changes})
+
+
+def connection_uri(extra: dict[str, Any], password: str = SECRET) -> str:
+    """Return a connection's URI as a person would write it, objects as JSON text."""
+    query = {name: json.dumps(value) if isinstance(value, dict | bool) else value for name, value in extra.items()}
+    login = ":".join(quote(part, safe="") for part in (CLIENT_ID, password))
+    return f"oauth2://{login}@{quote(TOKEN_URL, safe='')}/?{urlencode(query)}"
 
 
 def connection_json(extra: dict[str, Any] | None = None, **changes: Any) -> str:

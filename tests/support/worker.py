@@ -74,6 +74,11 @@ def store_token(value: str, lifetime_s: float, left_s: float, **surroundings: An
     entries.write_token(token, expected=entries.generation())
 
 
+def store_old_token() -> None:
+    """Put one into the store that no server knows, and that is old enough to be renewed when an API refuses it."""
+    store_token("made-up-old-token", lifetime_s=3600.0, left_s=3000.0)
+
+
 def call_after_a_jump_back(jump_s: float, pause_s: float) -> list[int]:
     """Return the statuses of a call before and one after the wall clock was set back."""
     used = hook()
