@@ -42,8 +42,8 @@ def error_of(response: requests.Response, redactor: Redactor, *, renewable_in_s:
     message = f"{describe_call(response.request)} answered {status} {redactor.server_text(response.reason or '', 60)}"
     if code:
         message += f" ({redactor.server_text(code, 60)})"
-    if body := _shown_body(response, redactor):
-        message += f": {body}"
+    body = _shown_body(response, redactor)
+    message += f": {body}" if body else "."
     error_class: type[OAuth2Error] = ApiRefusedError
     if status == 401 and refuses_token(challenge):
         error_class, pause_s = ApiRefusedTokenError, renewable_in_s or pause_s

@@ -75,8 +75,9 @@ def test_a_connection_that_the_command_line_added_is_exported_as_it_was_meant(
         "password": SECRET,
         "extra": json.dumps(EXTRA),
     }
+    options = {key: key if key.startswith("conn") else f"conn_{key}" for key in plain}
     arguments = {
-        "options": [f"--{key if key.startswith('conn') else f'conn-{key}'}".replace("_", "-") + f"={plain[key]}" for key in plain],
+        "options": [f"--{option.replace('_', '-')}={plain[key]}" for key, option in options.items()],
         "json": ["--conn-json", json.dumps({**plain, "extra": EXTRA})],
         "uri": ["--conn-uri", connection_uri(EXTRA, SECRET)],
     }  # fmt: skip

@@ -50,5 +50,4 @@ class Clock:
 
         self._monkeypatch.setattr(time, "sleep", self.sleep)
         # The default was bound when the module was imported.
-        defaults = RetryPolicy.retrying.__kwdefaults__
-        self._monkeypatch.setitem(defaults, "sleep", self.sleep)
+        self._monkeypatch.setitem(RetryPolicy.retrying.__kwdefaults__ or {}, "sleep", self.sleep)

@@ -29,7 +29,9 @@ def api_settings(**changes: Any) -> ApiSettings:
     return ApiSettings(**{"base_url": API_URL, **changes})
 
 
-def access_token(value: str = "made-up-token", *, lifetime_s: float = 3600, age_s: float = 0, **changes: Any) -> AccessToken:
+def access_token(
+    value: str = "made-up-token", *, lifetime_s: float = 3600, age_s: float = 0, **changes: Any
+) -> AccessToken:
     """Return a token that was issued *age_s* ago."""
     issued_at = time.time() - age_s
     known = {"token_type": "Bearer", "scope": None, "issued_at": issued_at, "expires_at": issued_at + lifetime_s}

@@ -26,15 +26,14 @@ def test_a_minimal_connection_gets_the_documented_defaults() -> None:
     assert (client.scope, client.audience, client.extra_params, client.secret_params) == (None, None, (), ())
     assert client.leeway_s == 60
     assert client.transport.timeout_s == (10, 60)
-    assert client.transport.verify is True
-    assert client.transport.proxies is None
+    assert (client.transport.verify, client.transport.proxies) == (True, None)
     assert (api.base_url, api.headers, api.secret_headers, api.allowed_hosts) == (API_URL, (), (), ())
     assert api.allow_http is False
     assert settings.test_endpoint is None
 
 
 def test_the_extra_that_the_form_leaves_behind_with_all_keys_null_is_a_minimal_connection() -> None:
-    form = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
+    form: dict[str, Any] = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
     assert read({**form, "base_url": API_URL}) == read()
     assert read(dict.fromkeys(CONN_FIELDS, "") | {"base_url": API_URL}) == read()
 
@@ -66,8 +65,7 @@ def test_every_extra_reaches_its_setting() -> None:
     assert client.grant_type == "urn:vendor:dialect"
     assert client.secret_params == (("pin", "made-up-pin"),)
     assert client.leeway_s == 30
-    assert client.transport.timeout_s == (5, 20)
-    assert client.transport.verify is False
+    assert (client.transport.timeout_s, client.transport.verify) == ((5, 20), False)
     assert dict(client.transport.proxies or ()) == {"https": "http://user:made-up-proxy-pass@proxy.example.com:3128"}
     assert api.transport == client.transport
     assert api.headers == (("X-Api-Version", "3"),)
@@ -142,7 +140,9 @@ def test_an_extra_that_cannot_be_right_is_an_error_that_names_it(extra: dict[str
 
 @pytest.mark.statement(3)
 @pytest.mark.parametrize("field", ["extra_params", "secret_params"])
-@pytest.mark.parametrize("name", ["client_id", "client_secret", "client_assertion", "client_assertion_type", "Client_Id"])
+@pytest.mark.parametrize(
+    "name", ["client_id", "client_secret", "client_assertion", "client_assertion_type", "Client_Id"]
+)
 def test_credentials_among_the_parameters_are_refused(field: str, name: str) -> None:
     with pytest.raises(SettingsError, match=name) as caught:
         read({field: {name: "made-up-credential"}})
@@ -165,7 +165,9 @@ def test_credentials_in_the_query_of_the_token_url_are_refused(query: str) -> No
 
 
 @pytest.mark.statement(6)
-@pytest.mark.parametrize("loopback", ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080", "http://127.9.9.9"])
+@pytest.mark.parametrize(
+    "loopback", ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080", "http://127.9.9.9"]
+)
 def test_plain_http_goes_to_loopback(loopback: str) -> None:
     settings = read({"base_url": f"{loopback}/v1", "allowed_hosts": loopback}, host=f"{loopback}/token")
     assert settings.client.token_endpoint == f"{loopback}/token"
@@ -174,17 +176,21 @@ def test_plain_http_goes_to_loopback(loopback: str) -> None:
 
 @pytest.mark.statement(6)
 @pytest.mark.statement(23)
-@pytest.mark.parametrize("host", ["login.example.com", "192.168.1.5", "localhost.example.com", "127.0.0.1.nip.io", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["login.example.com", "192.168.1.5", "localhost.example.com", "127.0.0.1.nip.io", "0.0.0.0"]
+)
 def test_plain_http_to_another_machine_needs_allow_http(host: str) -> None:
-    with pytest.raises(SettingsError, match="Token URL.*plain http"):
+    with pytest.raises(SettingsError, match=r"Token URL.*plain http"):
         read(host=f"http://{host}/token")
-    with pytest.raises(SettingsError, match="base URL.*plain http"):
+    with pytest.raises(SettingsError, match=r"base URL.*plain http"):
         read({"base_url": f"http://{host}/v1"})
     allowed = read({"allow_http": True, "base_url": f"http://{host}/v1", "allowed_hosts": f"http://{host}:81"})
     assert allowed.api.base_url == f"http://{host}/v1"
 
 
-@pytest.mark.parametrize(("timeout", "seconds"), [("30", (30, 30)), (30, (30, 30)), (7.5, (7.5, 7.5)), ("2, 9", (2, 9))])
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [("30", (30, 30)), (30, (30, 30)), (7.5, (7.5, 7.5)), ("2, 9", (2, 9))]
+)
 def test_a_timeout_is_one_number_or_two(timeout: Any, seconds: tuple[float, float]) -> None:
     assert read({"timeout": timeout}).client.transport.timeout_s == seconds
 

@@ -82,9 +82,8 @@ def test_a_uri_with_numbers_in_the_place_of_text(monkeypatch: pytest.MonkeyPatch
     for connection in from_environment(connection_uri(extra), monkeypatch):
         settings = read(connection)
         assert (settings.client.scope, settings.client.audience) == ("123", "true")
-        assert settings.client.transport.timeout_s == (30, 30)
-        assert settings.client.transport.verify is True
-        assert settings.client.leeway_s == 45
+        transport = settings.client.transport
+        assert (transport.timeout_s, transport.verify, settings.client.leeway_s) == ((30, 30), True, 45)
 
 
 @pytest.mark.parametrize("number", ["1e5", "1.10", "12345678901234567890.5"])
@@ -102,24 +101,38 @@ def test_a_number_that_a_uri_would_change_is_refused_or_kept_as_it_was_written(
 def test_the_uri_that_airflow_writes_itself_is_read_again() -> None:
     for connection_class in classes():
         written = connection_class(
-            conn_id="shop", conn_type="oauth2", host=TOKEN_URL, login=CLIENT_ID, password=SECRET, extra=json.dumps(EXTRA)
+            conn_id="shop",
+            conn_type="oauth2",
+            host=TOKEN_URL,
+            login=CLIENT_ID,
+            password=SECRET,
+            extra=json.dumps(EXTRA),
         ).get_uri()
         for reader in classes():
-            again = reader(conn_id="shop", uri=written) if hasattr(reader, "_parse_from_uri") else reader.from_uri(written, conn_id="shop")
+            again = (
+                reader(conn_id="shop", uri=written)
+                if hasattr(reader, "_parse_from_uri")
+                else reader.from_uri(written, conn_id="shop")
+            )
             assert read(again) == EXPECTED
 
 
 def test_the_json_that_airflow_writes_itself_is_read_again() -> None:
     for connection_class in classes():
         written = connection_class(
-            conn_id="shop", conn_type="oauth2", host=TOKEN_URL, login=CLIENT_ID, password=SECRET, extra=json.dumps(EXTRA)
+            conn_id="shop",
+            conn_type="oauth2",
+            host=TOKEN_URL,
+            login=CLIENT_ID,
+            password=SECRET,
+            extra=json.dumps(EXTRA),
         ).as_json()
         for reader in classes():
             assert read(reader.from_json(written, conn_id="shop")) == EXPECTED
 
 
 def test_the_form_stores_what_was_left_blank_as_null_or_as_an_empty_object() -> None:
-    blank = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
+    blank: dict[str, Any] = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
     for connection_class in classes():
         connection = connection_class(
             conn_id="shop", conn_type="oauth2", host=TOKEN_URL, login=CLIENT_ID, password=SECRET, schema="", port=None,

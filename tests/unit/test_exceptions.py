@@ -37,7 +37,8 @@ def test_the_base_class_says_whether_trying_again_can_help(error_class: type[OAu
     ("name", "permanent"),
     [
         ("InvalidClientError", True), ("InvalidScopeError", True), ("InvalidTargetError", True), ("SettingsError", True),
-        ("UnauthorizedClientError", True), ("ApiRefusedError", True), ("OriginError", True), ("CertificateError", True),
+        ("UnauthorizedClientError", True), ("ApiRefusedError", True), ("OriginError", True),
+        ("CertificateError", True),
         ("InvalidGrantError", False), ("TokenEndpointUnavailableError", False), ("ApiUnavailableError", False),
         ("TokenResponseError", False), ("ApiRefusedTokenError", False),
     ],

@@ -50,7 +50,9 @@ def providers_manager() -> Any:
 
 
 def test_the_entry_point_leads_here() -> None:
-    (found,) = [e for e in entry_points(group="apache_airflow_provider") if e.value.startswith("airflow_oauth_provider.")]
+    (found,) = [
+        e for e in entry_points(group="apache_airflow_provider") if e.value.startswith("airflow_oauth_provider.")
+    ]
     assert found.load() is get_provider_info
 
 
@@ -83,7 +85,7 @@ def test_airflow_finds_connection_type_and_hook() -> None:
     assert hook.hook_class_name == f"{OAuth2Hook.__module__}.{OAuth2Hook.__name__}"
     assert (hook.hook_name, hook.connection_id_attribute_name) == ("OAuth 2.0 API", "oauth2_conn_id")
     assert (CONNECTION_TYPE, "_" in CONNECTION_TYPE) == ("oauth2", False)
-    assert CONNECTION_TYPE == OAuth2Hook.conn_type
+    assert OAuth2Hook.conn_type == CONNECTION_TYPE
 
 
 def test_the_fields_are_those_of_the_design_with_one_canonical_type_each() -> None:

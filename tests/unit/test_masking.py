@@ -86,7 +86,9 @@ def test_a_servers_text_stands_on_one_line_and_ends_with_an_ellipsis_where_it_is
     assert Redactor([]).server_text("x" * 200) == "x" * 200
 
 
-@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x00", "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800"])
+@pytest.mark.parametrize(
+    "character", ["\n", "\r", "\x1b", "\x00", "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800"]
+)
 def test_control_characters_are_escaped(character: str) -> None:
     escaped = escape_control_characters(f"a{character}b")
     assert escaped.isprintable()
@@ -108,7 +110,10 @@ def test_a_secret_is_handed_over_once_a_process(handed_over: list[Any]) -> None:
     mask_in_airflow(["one secret"])
     mask_in_airflow(["one secret"])
     mask_in_airflow(["", "one secret", "a new one"])
-    assert [sorted(call) for call in handed_over] == [sorted(echoed_forms("one secret")), sorted(echoed_forms("a new one"))]
+    assert [sorted(call) for call in handed_over] == [
+        sorted(echoed_forms("one secret")),
+        sorted(echoed_forms("a new one")),
+    ]
 
 
 def test_what_is_remembered_is_bounded(handed_over: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

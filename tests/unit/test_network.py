@@ -29,13 +29,26 @@ def failure(call: Callable[[], Any]) -> requests.RequestException:
     return caught.value
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "0:0:0:0:0:0:0:1"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "0:0:0:0:0:0:0:1"]
+)
 def test_loopback_is_localhost_and_the_loopback_addresses(host: str) -> None:
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["", "localhost.", "localhost.example.com", "127.0.0.1.nip.io", "0.0.0.0", "10.0.0.1", "[::]", "2130706433", "0x7f.1"]
+    "host",
+    [
+        "",
+        "localhost.",
+        "localhost.example.com",
+        "127.0.0.1.nip.io",
+        "0.0.0.0",
+        "10.0.0.1",
+        "[::]",
+        "2130706433",
+        "0x7f.1",
+    ],
 )
 def test_nothing_else_is_loopback(host: str) -> None:
     assert not is_loopback(host)
@@ -46,7 +59,9 @@ def test_loopback_is_never_reached_by_a_proxy(url: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com:3128")
     assert proxies_for(url, Transport()) == {}
-    assert proxies_for(url, Transport(proxies=(("https", "http://p.example.com"), ("http", "http://p.example.com")))) == {}
+    assert (
+        proxies_for(url, Transport(proxies=(("https", "http://p.example.com"), ("http", "http://p.example.com")))) == {}
+    )
 
 
 def test_the_connections_proxies_beat_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +94,9 @@ def test_a_server_that_hangs_up_may_have_done_something() -> None:
 
 
 def test_a_server_that_resets_is_named() -> None:
-    wrapped = requests.ConnectionError(urllib3.exceptions.ProtocolError("x", ConnectionResetError(errno.ECONNRESET, "Reset!")))
+    wrapped = requests.ConnectionError(
+        urllib3.exceptions.ProtocolError("x", ConnectionResetError(errno.ECONNRESET, "Reset!"))
+    )
     assert describe(wrapped) == "reset!"
     assert not never_connected(wrapped)
 

@@ -67,7 +67,12 @@ def test_a_transient_error_is_not_retried_where_the_call_may_not_be_repeated(clo
 
 def test_back_off_grows_exponentially_with_full_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     bounds: list[tuple[float, float]] = []
-    monkeypatch.setattr("random.uniform", lambda low, high: bounds.append((low, high)) or high)
+
+    def latest(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high
+
+    monkeypatch.setattr("random.uniform", latest)
     assert [API_CALL_POLICY.pause_s(n, None) for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert {low for low, _ in bounds} == {0}
 

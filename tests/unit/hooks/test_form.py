@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ def widgets() -> dict[str, Any]:
     return OAuth2Hook.get_connection_form_widgets()
 
 
+def providers_manager() -> Any:
+    return importlib.import_module("airflow.providers_manager").ProvidersManager()
+
+
 def test_standard_fields_are_labelled_and_hidden_as_in_the_new_form() -> None:
     assert OAuth2Hook.get_ui_field_behaviour() == {
         "hidden_fields": UI_FIELD_BEHAVIOUR["hidden-fields"],
@@ -27,9 +32,7 @@ def test_standard_fields_are_labelled_and_hidden_as_in_the_new_form() -> None:
 
 def test_airflow_takes_the_behaviour_of_the_standard_fields() -> None:
     pytest.importorskip("flask_appbuilder", reason=NO_WIDGETS)
-    from airflow.providers_manager import ProvidersManager
-
-    taken = ProvidersManager().field_behaviours["oauth2"]
+    taken = providers_manager().field_behaviours["oauth2"]
     assert taken["relabeling"]["host"] == "Token URL (required)"
     assert taken["hidden_fields"] == ["schema", "port"]
 
@@ -59,8 +62,6 @@ def test_an_empty_number_is_allowed() -> None:
 
 def test_airflows_form_has_the_fields_of_the_connection() -> None:
     pytest.importorskip("flask_appbuilder", reason=NO_WIDGETS)
-    from airflow.providers_manager import ProvidersManager
-
-    made = ProvidersManager().connection_form_widgets
+    made = providers_manager().connection_form_widgets
     assert "extra__oauth2__base_url" in made
     assert {info.field_name for info in made.values() if info.hook_class_name.endswith("OAuth2Hook")} == set(widgets())

@@ -58,9 +58,15 @@ def test_making_a_hook_reads_no_connection(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_connection_is_read_once_a_hook(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook, reads = connect(), []
+    hook = connect()
+    reads: list[str] = []
     get = OAuth2Hook.get_connection
-    monkeypatch.setattr(OAuth2Hook, "get_connection", classmethod(lambda _, name: reads.append(name) or get(name)))
+
+    def counted(_: type[OAuth2Hook], name: str) -> Any:
+        reads.append(name)
+        return get(name)
+
+    monkeypatch.setattr(OAuth2Hook, "get_connection", classmethod(counted))
     for page in range(3):
         hook.request("GET", f"orders/{page}")
         hook.get_token()
@@ -147,7 +153,9 @@ def test_run_sends_no_data_with_head_and_takes_the_arguments_of_requests(connect
 
 
 @pytest.mark.parametrize("endpoint", [None, ""])
-def test_run_without_an_endpoint_calls_the_base_url(connect: Connect, server: OAuthServer, endpoint: str | None) -> None:
+def test_run_without_an_endpoint_calls_the_base_url(
+    connect: Connect, server: OAuthServer, endpoint: str | None
+) -> None:
     connect().run(endpoint)
     assert server.api_requests[0].path == "/api/v1"
 
@@ -163,8 +171,14 @@ def test_run_checks_the_response_unless_told_not_to(connect: Connect, server: OA
 def test_run_takes_the_options_of_http_hook(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     send = requests.Session.send
-    monkeypatch.setattr(requests.Session, "send", lambda self, request, **k: sent.append(k) or send(self, request, **k))
-    options = {"timeout": 7, "verify": False, "cert": None, "proxies": {}, "stream": True, "allow_redirects": False}
+
+    def watched(self: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        sent.append(kwargs)
+        return send(self, request, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "send", watched)
+    options: dict[str, Any] = {"timeout": 7, "verify": False, "cert": None, "proxies": {}, "stream": True}
+    options["allow_redirects"] = False
     connect().run("orders", extra_options=options).close()
     assert {name: sent[-1][name] for name in ("timeout", "verify", "stream", "allow_redirects")} == {
         "timeout": 7, "verify": False, "stream": True, "allow_redirects": False,
@@ -224,9 +238,10 @@ def test_empty_retry_args_mean_our_own_policy(
     assert len(server.api_requests) == 5
 
 
-def test_the_connection_itself_makes_the_hook_as_stock_http_operator_asks_it_to(connect: Connect, monkeypatch: Any) -> None:
+def test_the_connection_itself_makes_the_hook_as_stock_http_operator_asks_it_to(connect: Connect) -> None:
     connect()
-    hook = OAuth2Hook.get_connection("shop").get_hook(
+    connection: Any = OAuth2Hook.get_connection("shop")
+    hook = connection.get_hook(
         hook_params={
             "method": "POST", "auth_type": None, "tcp_keep_alive": True, "tcp_keep_alive_idle": 60,
             "tcp_keep_alive_count": 5, "tcp_keep_alive_interval": 7,
@@ -238,7 +253,7 @@ def test_the_connection_itself_makes_the_hook_as_stock_http_operator_asks_it_to(
 
 
 def test_an_error_in_the_connection_names_it_and_no_secret(connect: Connect) -> None:
-    with pytest.raises(SettingsError, match="Connection 'shop': .*unknown key 'base_ulr'") as caught:
+    with pytest.raises(SettingsError, match=r"Connection 'shop': .*unknown key 'base_ulr'") as caught:
         connect({"base_ulr": "x", "secret_headers": {"X-Api-Key": "made-up-key"}}).get_token()
     assert "made-up-key" not in str(caught.value)
     assert SECRET not in str(caught.value)

@@ -20,7 +20,9 @@ from airflow_oauth_provider.masking import Redactor
 TOKEN = "Zm9vYmFy.QmF6UXV4.MadeUp-1"
 
 
-def answer(status: int, body: bytes = b"", headers: dict[str, str] | None = None, reason: str = "Some Reason") -> requests.Response:
+def answer(
+    status: int, body: bytes = b"", headers: dict[str, str] | None = None, reason: str = "Some Reason"
+) -> requests.Response:
     response = requests.Response()
     response.status_code = status
     response.reason = reason
@@ -120,7 +122,9 @@ def test_a_body_that_is_no_text_is_named_and_not_shown(content_type: str) -> Non
     assert f"(a body of type {content_type})" in text
 
 
-@pytest.mark.parametrize("content_type", ["application/problem+json", "text/html", "application/xml", "application/json"])
+@pytest.mark.parametrize(
+    "content_type", ["application/problem+json", "text/html", "application/xml", "application/json"]
+)
 def test_a_body_of_text_is_shown(content_type: str) -> None:
     assert "out of stock" in str(error(400, b'{"detail": "out of stock"}', {"Content-Type": content_type}))
 
@@ -155,4 +159,7 @@ def test_a_forged_reason_stays_on_its_line() -> None:
 
 
 def test_an_empty_body_and_no_reason_make_a_short_sentence() -> None:
-    assert str(error_of(answer(404, reason=""), Redactor([]))).strip() == "GET https://api.example.com/v1/orders answered 404"
+    assert (
+        str(error_of(answer(404, reason=""), Redactor([]))).strip()
+        == "GET https://api.example.com/v1/orders answered 404"
+    )

@@ -61,7 +61,9 @@ def test_a_fresh_token_that_is_refused_buys_no_other_one() -> None:
 
 
 @pytest.mark.statement(22)
-@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'DPoP error="invalid_dpop_proof"', 'Bearer error="insufficient_scope"'])
+@pytest.mark.parametrize(
+    "challenge", ['Basic realm="x"', 'DPoP error="invalid_dpop_proof"', 'Bearer error="insufficient_scope"']
+)
 def test_a_401_about_something_else_renews_nothing(aged: Processes, challenge: str) -> None:
     with Api(Reply(401, b"", {"WWW-Authenticate": challenge})) as api:
         assert session_on(api, aged).get("x").status_code == 401
@@ -81,7 +83,15 @@ def test_a_newer_token_in_the_store_is_used_and_not_dropped(aged: Processes) -> 
 
 
 def test_several_challenge_headers_are_read_as_one(aged: Processes) -> None:
-    raw = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nWWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 0\r\n\r\n"
+    raw = (
+        b"HTTP/1.1 401 No
+WWW-Authenticate: Basic realm=x
+"
+        b"WWW-Authenticate: Bearer error=invalid_token
+Content-Length: 0
+
+"
+    )
     with Api(Reply(raw=raw)) as api:
         session_on(api, aged).get("x")
         assert api.tokens == ["token-1", "token-2"]

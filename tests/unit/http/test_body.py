@@ -24,7 +24,9 @@ def test_what_can_be_read_again_is_repeatable(data: Any) -> None:
     assert Body(data, None).repeatable
 
 
-@pytest.mark.parametrize("data", [lines(), iter([b"a"]), Unseekable(b"x"), type("Reader", (), {"read": lambda *_: b""})()])
+@pytest.mark.parametrize(
+    "data", [lines(), iter([b"a"]), Unseekable(b"x"), type("Reader", (), {"read": lambda *_: b""})()]
+)
 def test_what_can_be_read_once_is_not_repeatable(data: Any) -> None:
     assert not Body(data, None).repeatable
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import ssl
 from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
@@ -19,8 +20,9 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
     TokenEndpointUnavailableError,
 )
+from airflow_oauth_provider.http.session import ApiSession
 from tests.support.clock import Clock
-from tests.support.made_up import SECRET
+from tests.support.made_up import SECRET, api_settings
 from tests.support.servers import Reply, free_port
 from tests.support.sessions import UNAUTHORIZED, Api, session_at, session_on
 from tests.support.token_sources import Processes
@@ -51,7 +53,7 @@ def test_a_call_that_broke_off_is_tried_again(reply: Reply) -> None:
 
 def test_there_are_at_most_five_attempts_and_the_last_error_is_raised_itself() -> None:
     with Api(*[Reply(503, f"no {n}") for n in range(9)]) as api:
-        with pytest.raises(ApiUnavailableError, match="503.*no 4"):
+        with pytest.raises(ApiUnavailableError, match=r"503.*no 4"):
             session_on(api).call("GET", "x")
         assert len(api.seen) == 5
 
@@ -255,9 +257,9 @@ def test_a_request_that_cannot_be_built_is_our_error_and_is_not_tried_again(kwar
         assert api.seen == []
 
 
-def test_a_certificate_that_is_not_to_be_trusted_is_never_tried_again(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    import ssl
-
+def test_a_certificate_that_is_not_to_be_trusted_is_never_tried_again(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     problem = ssl.SSLCertVerificationError(1, "verify failed")
     problem.verify_message = "self-signed certificate"
 
@@ -267,7 +269,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_never_tried_again(monkeypatc
     with Api() as api:
         session = session_on(api)
         monkeypatch.setattr(requests.Session, "send", refuse)
-        with pytest.raises(CertificateError, match="self-signed certificate.*CA bundle"):
+        with pytest.raises(CertificateError, match=r"self-signed certificate.*CA bundle"):
             session.call("GET", "x")
     assert clock.slept == []
 
@@ -282,10 +284,10 @@ def test_an_error_never_holds_the_token_or_the_secret() -> None:
     def echo(seen: Any) -> Reply:
         return Reply(400, f"you sent {seen.headers['authorization']} and {SECRET}")
 
-    with Api(echo) as api, pytest.raises(ApiRefusedError) as caught:
-        session = session_on(api)
-        session._secrets = (SECRET,)
-        session.call("GET", "x")
+    with Api(echo) as api:
+        session = ApiSession(api_settings(base_url=api.url), Processes().start(), secrets=(SECRET,))
+        with pytest.raises(ApiRefusedError) as caught:
+            session.call("GET", "x")
     assert "token-1" not in str(caught.value)
     assert SECRET not in str(caught.value)
     assert "you sent Bearer *** and ***" in str(caught.value)

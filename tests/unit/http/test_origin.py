@@ -160,7 +160,9 @@ def test_the_token_may_go_nowhere_else(url: str) -> None:
         OriginGuard(BASE).check(url)
 
 
-@pytest.mark.parametrize("spelling", ["http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/", "http://localhost/", "http://[::1]/"])
+@pytest.mark.parametrize(
+    "spelling", ["http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/", "http://localhost/", "http://[::1]/"]
+)
 def test_another_spelling_of_an_address_is_another_origin(spelling: str) -> None:
     guard = OriginGuard("http://127.0.0.1")
     guard.check("http://127.0.0.1/x")

@@ -22,12 +22,18 @@ from tests.support.sessions import Api, session_on
 from tests.support.token_sources import Processes
 
 
+def mocked(session: ApiSession, requests_mock: Any) -> ApiSession:
+    """Let *session* send to the mock: its connections belong to the process, which the mock does not replace."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, requests_mock._adapter)
+    return session
+
+
 @pytest.fixture
 def session(requests_mock: mocking.Mocker) -> ApiSession:
     requests_mock.register_uri(mocking.ANY, mocking.ANY, json={"ok": True})
     made = ApiSession(api_settings(), Processes().start())
-    made.mount("https://", requests_mock._adapter)
-    made.mount("http://", requests_mock._adapter)
+    mocked(made, requests_mock)
     return made
 
 
@@ -41,7 +47,11 @@ def session(requests_mock: mocking.Mocker) -> ApiSession:
         ("https://api.example.com/v1", None, "https://api.example.com/v1"),
         ("https://api.example.com/v1", "", "https://api.example.com/v1"),
         ("https://api.example.com/v1", "?page=2", "https://api.example.com/v1?page=2"),
-        ("https://api.example.com/v1", "orders?next=https://x.example/", "https://api.example.com/v1/orders?next=https://x.example/"),
+        (
+            "https://api.example.com/v1",
+            "orders?next=https://x.example/",
+            "https://api.example.com/v1/orders?next=https://x.example/",
+        ),
         ("https://api.example.com/v1", "https://api.example.com/v2/x", "https://api.example.com/v2/x"),
         ("https://api.example.com/v1", "//evil.example/x", "https://api.example.com/v1/evil.example/x"),
     ],
@@ -64,9 +74,11 @@ def test_the_token_goes_into_the_header_once_and_nowhere_else(session: ApiSessio
 
 
 def test_configured_headers_are_sent_and_the_callers_beat_them(requests_mock: mocking.Mocker) -> None:
-    settings = api_settings(headers=(("X-Version", "3"), ("Accept", "text/csv")), secret_headers=(("X-Api-Key", "made-up"),))
+    settings = api_settings(
+        headers=(("X-Version", "3"), ("Accept", "text/csv")), secret_headers=(("X-Api-Key", "made-up"),)
+    )
     session = ApiSession(settings, Processes().start())
-    session.mount("https://", requests_mock._adapter)
+    mocked(session, requests_mock)
     requests_mock.get(f"{API_URL}/x", text="a")
     sent = session.call("GET", "x", headers={"x-version": "4", "X-Mine": "1"}).response.request.headers
     assert (sent["X-Version"], sent["Accept"], sent["X-Api-Key"], sent["X-Mine"]) == ("4", "text/csv", "made-up", "1")
@@ -103,7 +115,7 @@ def test_nothing_at_all_is_sent_to_another_origin(session: ApiSession, requests_
 
 def test_a_further_origin_that_the_connection_names_gets_the_token(requests_mock: mocking.Mocker) -> None:
     session = ApiSession(api_settings(allowed_hosts=("files.example.com",)), Processes().start())
-    session.mount("https://", requests_mock._adapter)
+    mocked(session, requests_mock)
     requests_mock.get("https://files.example.com/big", text="a")
     assert session.get("https://files.example.com/big").request.headers["Authorization"] == "Bearer token-1"
 
@@ -125,11 +137,13 @@ def test_a_call_cannot_bring_credentials_of_its_own(session: ApiSession, kwargs:
         session.get("x", **kwargs)
 
 
-def test_a_plain_sessions_methods_work_and_return_any_answer(session: ApiSession, requests_mock: mocking.Mocker) -> None:
+def test_a_plain_sessions_methods_work_and_return_any_answer(
+    session: ApiSession, requests_mock: mocking.Mocker
+) -> None:
     requests_mock.register_uri(mocking.ANY, f"{API_URL}/gone", status_code=410, text="gone")
     assert session.get("gone").status_code == 410
     assert session.post("gone", json={"a": 1}).request.body == b'{"a": 1}'
-    assert session.request(b"PUT", b"gone", {"q": "1"}, b"data").request.url == f"{API_URL}/gone?q=1"  # type: ignore[arg-type]
+    assert session.request(b"PUT", b"gone", {"q": "1"}, b"data").request.url == f"{API_URL}/gone?q=1"
     with pytest.raises(ApiRefusedError, match="410"):
         session.call("GET", "gone")
 
@@ -141,7 +155,7 @@ def test_positional_arguments_mean_what_they_mean_to_requests(session: ApiSessio
 
 def test_timeouts_of_the_connection_apply_unless_the_call_has_its_own(requests_mock: mocking.Mocker) -> None:
     session = ApiSession(api_settings(transport=Transport(3, 7)), Processes().start())
-    session.mount("https://", requests_mock._adapter)
+    mocked(session, requests_mock)
     requests_mock.get(f"{API_URL}/x", text="a")
     session.get("x")
     session.get("x", timeout=99)
@@ -156,7 +170,7 @@ def test_an_explicit_verify_beats_the_environment(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/environment.pem")
     session = ApiSession(api_settings(transport=Transport(verify=verify)), Processes().start())
-    session.mount("https://", requests_mock._adapter)
+    mocked(session, requests_mock)
     requests_mock.get(f"{API_URL}/x", text="a")
     session.get("x")
     session.get("x", verify="/call.pem")
@@ -167,8 +181,10 @@ def test_proxies_of_the_call_beat_those_of_the_connection_and_those_the_environm
     session: ApiSession, requests_mock: mocking.Mocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:1")
-    configured = ApiSession(api_settings(transport=Transport(proxies=(("https", "http://ours:2"),))), Processes().start())
-    configured.mount("https://", requests_mock._adapter)
+    configured = ApiSession(
+        api_settings(transport=Transport(proxies=(("https", "http://ours:2"),))), Processes().start()
+    )
+    mocked(configured, requests_mock)
     session.get("x")
     configured.get("x")
     configured.get("x", proxies={"https": "http://call:3"})
@@ -182,7 +198,7 @@ def test_a_redirect_to_a_host_of_no_proxy_does_not_go_through_the_proxy(
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:1")
     monkeypatch.setenv("NO_PROXY", "files.example.com")
     session = ApiSession(api_settings(allowed_hosts=("files.example.com",)), Processes().start())
-    session.mount("https://", requests_mock._adapter)
+    mocked(session, requests_mock)
     requests_mock.get(f"{API_URL}/x", status_code=302, headers={"Location": "https://files.example.com/x"})
     requests_mock.get("https://files.example.com/x", text="a")
     session.get("x")
@@ -257,4 +273,6 @@ def test_an_error_holds_no_request_and_has_no_cause_that_does() -> None:
     error: Any = caught.value
     assert error.__cause__ is None
     assert error.__context__ is None
-    assert not [value for value in vars(error).values() if isinstance(value, requests.PreparedRequest | requests.Response)]
+    assert not [
+        value for value in vars(error).values() if isinstance(value, requests.PreparedRequest | requests.Response)
+    ]

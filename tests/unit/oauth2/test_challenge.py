@@ -36,9 +36,7 @@ from airflow_oauth_provider.oauth2.challenge import Challenge, parse_challenges,
          [("newauth", {"realm": "apps", "type": "1", "title": 'Login to "apps"'}), ("basic", {"realm": "simple"})]),
     ],
 )  # fmt: skip
-def test_several_challenges_in_one_header_are_parsed(
-    header: str, challenges: list[tuple[str, dict[str, str]]]
-) -> None:
+def test_several_challenges_in_one_header_are_parsed(header: str, challenges: list[tuple[str, dict[str, str]]]) -> None:
     assert parse_challenges(header) == [Challenge(scheme, parameters) for scheme, parameters in challenges]
 
 

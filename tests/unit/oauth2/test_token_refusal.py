@@ -75,7 +75,9 @@ def test_a_refused_client_is_told_what_to_change() -> None:
         "invalid_client: the server refused the client id or secret (client_secret_basic). "
         "Check Client ID and Client secret, or choose client_secret_post."
     )
-    assert "or choose client_secret_basic" in str(refusal({"error": "invalid_client"}, auth_method="client_secret_post"))
+    assert "or choose client_secret_basic" in str(
+        refusal({"error": "invalid_client"}, auth_method="client_secret_post")
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ def test_a_minimal_request_asks_for_client_credentials_and_nothing_else() -> Non
 
 def test_scope_audience_and_further_parameters_are_sent() -> None:
     assert form(
-        scope="a b", audience="https://api.example.com", extra_params=(("tenant", "acme"),), secret_params=(("pin", "1"),)
+        scope="a b",
+        audience="https://api.example.com",
+        extra_params=(("tenant", "acme"),),
+        secret_params=(("pin", "1"),),
     ) == [
         ("grant_type", "client_credentials"),
         ("scope", "a b"),
@@ -41,7 +44,9 @@ def test_empty_parameters_are_omitted(empty: str | None) -> None:
 @pytest.mark.statement(5)
 @pytest.mark.parametrize("method", sorted(AUTH_METHODS))
 def test_no_parameter_is_sent_twice(method: str) -> None:
-    names = [name for name, _ in form(auth_method=method, scope="a", extra_params=(("grant_type", "urn:x"), ("b", "c")))]
+    names = [
+        name for name, _ in form(auth_method=method, scope="a", extra_params=(("grant_type", "urn:x"), ("b", "c")))
+    ]
     assert len(names) == len(set(names))
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
+from airflow_oauth_provider.exceptions import OAuth2Error, TokenResponseError, UnusableTokenError
 from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.oauth2.client_auth import basic_credentials
 from airflow_oauth_provider.oauth2.token import AccessToken
 from airflow_oauth_provider.oauth2.token_response import lifetime_s, narrower_scope, parse_token_response
-from airflow_oauth_provider.exceptions import OAuth2Error, TokenResponseError, UnusableTokenError
 from tests.support.made_up import SECRET, client_settings
 
 NOW = 1_790_000_000.0
@@ -19,10 +19,17 @@ VALUE = "Zm9vYmFy.QmF6UXV4.MadeUp-1"
 
 
 def parse(
-    members: dict[str, Any] | list[Any] | str | bytes, status: int = 200, headers: dict[str, str] | None = None, **settings: Any
+    members: dict[str, Any] | list[Any] | str | bytes,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    **settings: Any,
 ) -> AccessToken:
     client = client_settings(**settings)
-    body = members if isinstance(members, bytes) else (members if isinstance(members, str) else json.dumps(members)).encode()
+    body = (
+        members
+        if isinstance(members, bytes)
+        else (members if isinstance(members, str) else json.dumps(members)).encode()
+    )
     return parse_token_response(
         client,
         Redactor((*client.secrets(), basic_credentials(client))),
@@ -74,7 +81,9 @@ def test_a_huge_lifetime_is_clamped(huge: Any) -> None:
 
 
 @pytest.mark.statement(13)
-@pytest.mark.parametrize("text", ["0", "-1", "-3599.5", "NaN", "Infinity", "1e400", '"soon"', "true", "[60]", "{}", '"-5"', '""'])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "-3599.5", "NaN", "Infinity", "1e400", '"soon"', "true", "[60]", "{}", '"-5"', '""']
+)
 def test_a_lifetime_that_makes_no_sense_is_not_believed(text: str) -> None:
     body = f'{{"access_token": "{VALUE}", "token_type": "Bearer", "expires_in": {text}}}'
     assert parse(body).lifetime_s == parse({"access_token": VALUE, "token_type": "Bearer"}).lifetime_s
@@ -135,7 +144,23 @@ def test_a_token_of_visible_ascii_characters_is_taken(value: str) -> None:
 @pytest.mark.statement(16)
 @pytest.mark.parametrize(
     "value",
-    ["", "a b", "a\r\nX-Evil: 1", "a\n", "\ta", "a\x00", "a\x7f", "tök", "☃", "a\u2028", 7, 1.5, True, ["a"], {"a": "b"}],
+    [
+        "",
+        "a b",
+        "a\r\nX-Evil: 1",
+        "a\n",
+        "\ta",
+        "a\x00",
+        "a\x7f",
+        "tök",
+        "☃",
+        "a\u2028",
+        7,
+        1.5,
+        True,
+        ["a"],
+        {"a": "b"},
+    ],
 )
 def test_any_other_token_is_refused_without_being_shown(value: Any) -> None:
     with pytest.raises(UnusableTokenError, match="visible ASCII") as caught:
@@ -209,5 +234,9 @@ def test_the_errors_of_an_answer_never_hold_the_secret() -> None:
     for status in (200, 302, 400, 401, 404, 429, 500):
         for echo in (SECRET, basic_credentials(client_settings())):
             with pytest.raises(OAuth2Error) as caught:
-                parse({"error": "x", "error_description": f"you sent {echo}", "error_uri": echo}, status, {"Location": echo})
+                parse(
+                    {"error": "x", "error_description": f"you sent {echo}", "error_uri": echo},
+                    status,
+                    {"Location": echo},
+                )
             assert echo not in str(caught.value)

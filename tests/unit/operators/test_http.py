@@ -121,7 +121,12 @@ def test_body_query_and_headers_are_sent(server: OAuthServer) -> None:
     Run(method="PUT", data={"form": "a b"})()
     Run(method="PUT", data="text")()
     first, second, third = server.api_requests
-    assert (first.method, json.loads(first.body), first.query, first.headers["x-mine"]) == ("POST", {"a": 1}, [("q", "x")], "1")
+    assert (first.method, json.loads(first.body), first.query, first.headers["x-mine"]) == (
+        "POST",
+        {"a": 1},
+        [("q", "x")],
+        "1",
+    )
     assert second.body == b"form=a+b"
     assert third.body == b"text"
 
@@ -234,7 +239,9 @@ def test_a_value_that_is_no_json_is_left_to_airflow(server: OAuthServer, value: 
     assert Run(response_filter=lambda _: value)() is value
 
 
-def test_under_a_custom_xcom_backend_only_a_chosen_limit_counts(server: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_a_custom_xcom_backend_only_a_chosen_limit_counts(
+    server: OAuthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__XCOM_BACKEND", "made_up.backend.S3XCom")
     assert conf.get("core", "xcom_backend") == "made_up.backend.S3XCom"
     answers(server, json.dumps("x" * 2_000_000))
@@ -303,14 +310,18 @@ def test_partial_and_expand_map_over_endpoints() -> None:
         mapped = OAuth2HttpOperator.partial(task_id="orders", oauth2_conn_id="shop", query={"a": "b"}).expand(
             endpoint=["orders/1", "orders/2"]
         )
-        as_kwargs = OAuth2HttpOperator.partial(task_id="more").expand_kwargs([{"endpoint": "a", "json": {}}, {"data": "b"}])
+        as_kwargs = OAuth2HttpOperator.partial(task_id="more").expand_kwargs(
+            [{"endpoint": "a", "json": {}}, {"data": "b"}]
+        )
     assert {type(mapped).__name__, type(as_kwargs).__name__} == {"MappedOperator"}
     assert set(mapped.template_fields) >= {"endpoint", "query", "json", "data", "headers", "method", "oauth2_conn_id"}
     made: Any = mapped.unmap({"endpoint": "orders/1"})
     assert (made.endpoint, made.oauth2_conn_id, made.max_xcom_bytes) == ("orders/1", "shop", 1_048_576)
 
 
-def test_making_an_operator_reads_no_connection_and_its_repr_shows_no_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_an_operator_reads_no_connection_and_its_repr_shows_no_parameter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     operator = OAuth2HttpOperator(task_id="orders", oauth2_conn_id="missing", headers={"X-Key": "made-up-key"})
     assert "made-up-key" not in repr(operator)
     assert "orders" in repr(operator)

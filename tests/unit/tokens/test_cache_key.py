@@ -80,7 +80,12 @@ def test_a_refused_credential_is_shared_by_all_requests_of_it_and_throttling_too
 
 @pytest.mark.statement(55)
 @pytest.mark.parametrize(
-    "change", [{"client_secret": SECRET + "x"}, {"token_endpoint": "https://other.example/token"}, {"auth_method": "client_secret_post"}]
+    "change",
+    [
+        {"client_secret": SECRET + "x"},
+        {"token_endpoint": "https://other.example/token"},
+        {"auth_method": "client_secret_post"},
+    ],
 )
 def test_a_changed_secret_url_or_method_is_another_credential(change: dict[str, Any]) -> None:
     assert keys(client_settings(**change)).credential != keys(client_settings()).credential

@@ -55,7 +55,11 @@ def test_a_refusal_is_remembered_for_what_it_is_about(failure: OAuth2Error, scop
 
 def test_each_scope_has_a_name_of_its_own() -> None:
     names = {scope: scope.entry(KEYS) for scope in Scope}
-    assert (names[Scope.CLIENT], names[Scope.CREDENTIAL], names[Scope.REQUEST]) == ("client-key", "credential-key", "request-key")
+    assert (names[Scope.CLIENT], names[Scope.CREDENTIAL], names[Scope.REQUEST]) == (
+        "client-key",
+        "credential-key",
+        "request-key",
+    )
     assert len(set(names.values())) == len(Scope)
 
 
@@ -78,7 +82,13 @@ def test_a_refusal_is_remembered_for_60_s_doubling_to_10_min_while_it_repeats(fa
 
 @pytest.mark.parametrize(
     "failure",
-    [TokenEndpointUnavailableError("x"), TokenResponseError("x"), InvalidGrantError("x"), throttled(), CertificateError("x")],
+    [
+        TokenEndpointUnavailableError("x"),
+        TokenResponseError("x"),
+        InvalidGrantError("x"),
+        throttled(),
+        CertificateError("x"),
+    ],
 )
 def test_what_can_pass_is_remembered_for_5_to_30_s(failure: OAuth2Error) -> None:
     refusal, seconds, now = None, [], NOW

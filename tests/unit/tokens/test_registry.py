@@ -50,7 +50,9 @@ def test_a_memory_store_writes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["redis://user:made-up-pw@host", "file://host/path", "variable://", "nonsense", "", "http://x"])
+@pytest.mark.parametrize(
+    "url", ["redis://user:made-up-pw@host", "file://host/path", "variable://", "nonsense", "", "http://x"]
+)
 def test_there_is_no_other_store(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="token_store") as caught:
         source(tmp_path, url=url)

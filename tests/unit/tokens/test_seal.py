@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,9 @@ def test_nothing_is_stored_in_clear_and_no_two_seals_are_alike() -> None:
         assert part not in first
 
 
-@pytest.mark.parametrize(("purpose", "name"), [("failure", "name"), ("token", "other"), ("tokenname", ""), ("", "tokenname")])
+@pytest.mark.parametrize(
+    ("purpose", "name"), [("failure", "name"), ("token", "other"), ("tokenname", ""), ("", "tokenname")]
+)
 def test_entries_cannot_be_swapped(purpose: str, name: str) -> None:
     assert one().open(purpose, name, one().close("token", "name", PLAIN)) is None
 
@@ -72,9 +75,14 @@ def test_another_secret_does_not_open_and_has_another_fingerprint(secret: str) -
 def test_a_short_secret_is_stretched_once_a_process_and_salted_by_endpoint_and_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls: list[dict[str, object]] = []
+    calls: list[dict[str, Any]] = []
     scrypt = hashlib.scrypt
-    monkeypatch.setattr(hashlib, "scrypt", lambda *a, **k: calls.append(k) or scrypt(*a, **k))
+
+    def counted(password: bytes, **parameters: Any) -> bytes:
+        calls.append(parameters)
+        return scrypt(password, **parameters)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
     first = one(client_secret="hunter2")
     again = one(client_secret="hunter2")
     assert first.fingerprint == again.fingerprint
@@ -82,7 +90,7 @@ def test_a_short_secret_is_stretched_once_a_process_and_salted_by_endpoint_and_c
     assert calls[0]["n"] == 2**14
     assert one(client_secret="hunter2", client_id="another").fingerprint != first.fingerprint
     assert one(client_secret="hunter2", token_endpoint="https://other.example/t").fingerprint != first.fingerprint
-    assert len({bytes(call["salt"]) for call in calls}) == 3  # type: ignore[arg-type]
+    assert len({call["salt"] for call in calls}) == 3
 
 
 @pytest.mark.parametrize("secret", ["s" * 32, "s" * 33])

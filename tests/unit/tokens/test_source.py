@@ -67,7 +67,9 @@ def test_the_threads_of_one_process_make_one_request() -> None:
 
 
 @pytest.mark.statement(51)
-@pytest.mark.parametrize("change", [{"client_id": "b"}, {"scope": "b"}, {"audience": "b"}, {"extra_params": (("t", "b"),)}])
+@pytest.mark.parametrize(
+    "change", [{"client_id": "b"}, {"scope": "b"}, {"audience": "b"}, {"extra_params": (("t", "b"),)}]
+)
 def test_two_clients_side_by_side_have_a_token_each(change: dict[str, object]) -> None:
     processes = Processes()
     other = client_settings(**change)

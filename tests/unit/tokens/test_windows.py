@@ -16,7 +16,16 @@ NOW = 1_790_000_000.0
 
 @pytest.mark.parametrize(
     ("lifetime_s", "leeway_s", "window_s"),
-    [(3600, 60, 60), (600, 60, 60), (300, 60, 30), (15, 60, 1.5), (5, 60, 0.5), (3600, 0, 0), (3600, 3600, 360), (3600, 10, 10)],
+    [
+        (3600, 60, 60),
+        (600, 60, 60),
+        (300, 60, 30),
+        (15, 60, 1.5),
+        (5, 60, 0.5),
+        (3600, 0, 0),
+        (3600, 3600, 360),
+        (3600, 10, 10),
+    ],
 )
 def test_a_token_is_replaced_the_leeway_or_a_tenth_of_its_life_before_its_end(
     lifetime_s: float, leeway_s: float, window_s: float

@@ -63,7 +63,7 @@ def test_a_folder_of_somebody_else_is_refused(folder: Path, monkeypatch: pytest.
 def test_a_link_or_a_file_in_place_of_the_folder_is_refused(folder: Path, plant: Callable[[Path], object]) -> None:
     folder.parent.mkdir(parents=True)
     plant(folder)
-    with pytest.raises(OSError):
+    with pytest.raises(PermissionError, match="not a folder that belongs to user"):
         FileStore(folder)
 
 
@@ -222,7 +222,9 @@ def test_files_whose_end_is_a_day_past_are_swept_once_an_hour(store: FileStore, 
     assert (folder / "store.lock").exists()
 
 
-def test_sweeping_keeps_no_task_waiting(store: FileStore, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweeping_keeps_no_task_waiting(
+    store: FileStore, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("airflow_oauth_provider.tokens.stores.file._SWEEP_TIME_S", -1.0)
     store.write("old", b"x", expected=None, ttl_s=0)
     clock.advance(2 * 86_400)
