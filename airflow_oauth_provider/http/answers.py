@@ -39,7 +39,8 @@ def error_of(response: requests.Response, redactor: Redactor, *, renewable_in_s:
     challenge = headers.get("WWW-Authenticate") or ""
     code = next((c.parameters["error"] for c in parse_challenges(challenge) if "error" in c.parameters), None)
     pause_s = retry_after_s(headers)
-    message = f"{describe_call(response.request)} answered {status} {redactor.server_text(response.reason or '', 60)}"
+    reason = redactor.server_text(response.reason or "", 60)
+    message = f"{describe_call(response.request)} answered {status} {reason}".rstrip()
     if code:
         message += f" ({redactor.server_text(code, 60)})"
     body = _shown_body(response, redactor)

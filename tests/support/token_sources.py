@@ -6,6 +6,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_oauth_provider.exceptions import OAuth2Error
 from airflow_oauth_provider.tokens.entries import SealedEntries
 from airflow_oauth_provider.tokens.seal import seals_for
 from airflow_oauth_provider.tokens.source import TokenSource
@@ -79,3 +80,23 @@ class Processes:
         """Return the source of a process that has just begun."""
         settings = settings or client_settings()
         return TokenSource(settings, self.entries(settings, store_keys), cast("TokenEndpoint", self.endpoint))
+
+
+def in_threads(number: int, call: Callable[[], AccessToken]) -> list[AccessToken | OAuth2Error]:
+    """Return what *number* threads at once got."""
+    results: list[AccessToken | OAuth2Error] = []
+    together = threading.Barrier(number)
+
+    def run() -> None:
+        together.wait()
+        try:
+            results.append(call())
+        except OAuth2Error as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

@@ -9,6 +9,7 @@ from airflow_oauth_provider.config import ProviderConfig
 from airflow_oauth_provider.connection import ConnectionSettings, read_connection
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.get_provider_info import CONN_FIELDS
+from airflow_oauth_provider.oauth2.settings import Transport
 from tests.support.made_up import API_URL, CLIENT_ID, SECRET, TOKEN_URL, fields
 
 ANY = ProviderConfig()
@@ -25,15 +26,16 @@ def test_a_minimal_connection_gets_the_documented_defaults() -> None:
     assert (client.auth_method, client.basic_encoding) == ("client_secret_basic", "rfc6749")
     assert (client.scope, client.audience, client.extra_params, client.secret_params) == (None, None, (), ())
     assert client.leeway_s == 60
-    assert client.transport.timeout_s == (10, 60)
-    assert (client.transport.verify, client.transport.proxies) == (True, None)
+    assert client.transport == Transport(connect_timeout_s=10, read_timeout_s=60, verify=True, proxies=None)
     assert (api.base_url, api.headers, api.secret_headers, api.allowed_hosts) == (API_URL, (), (), ())
     assert api.allow_http is False
     assert settings.test_endpoint is None
 
 
 def test_the_extra_that_the_form_leaves_behind_with_all_keys_null_is_a_minimal_connection() -> None:
-    form: dict[str, Any] = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
+    form: dict[str, Any] = {
+        name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()
+    }
     assert read({**form, "base_url": API_URL}) == read()
     assert read(dict.fromkeys(CONN_FIELDS, "") | {"base_url": API_URL}) == read()
 

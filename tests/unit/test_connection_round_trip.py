@@ -132,7 +132,9 @@ def test_the_json_that_airflow_writes_itself_is_read_again() -> None:
 
 
 def test_the_form_stores_what_was_left_blank_as_null_or_as_an_empty_object() -> None:
-    blank: dict[str, Any] = {name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()}
+    blank: dict[str, Any] = {
+        name: {} if "object" in field["schema"]["type"] else None for name, field in CONN_FIELDS.items()
+    }
     for connection_class in classes():
         connection = connection_class(
             conn_id="shop", conn_type="oauth2", host=TOKEN_URL, login=CLIENT_ID, password=SECRET, schema="", port=None,

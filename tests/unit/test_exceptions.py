@@ -36,9 +36,9 @@ def test_the_base_class_says_whether_trying_again_can_help(error_class: type[OAu
 @pytest.mark.parametrize(
     ("name", "permanent"),
     [
-        ("InvalidClientError", True), ("InvalidScopeError", True), ("InvalidTargetError", True), ("SettingsError", True),
+        ("InvalidClientError", True), ("InvalidScopeError", True), ("InvalidTargetError", True),
         ("UnauthorizedClientError", True), ("ApiRefusedError", True), ("OriginError", True),
-        ("CertificateError", True),
+        ("CertificateError", True), ("SettingsError", True),
         ("InvalidGrantError", False), ("TokenEndpointUnavailableError", False), ("ApiUnavailableError", False),
         ("TokenResponseError", False), ("ApiRefusedTokenError", False),
     ],

@@ -35,7 +35,9 @@ def press(
 
 def test_it_says_in_one_line_what_came(server: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.token_reply = lambda _: server.issue(scope="orders:read")
-    worked, said = press(server, monkeypatch, {"scope": "orders:read orders:write", "auth_method": "client_secret_post"})
+    worked, said = press(
+        server, monkeypatch, {"scope": "orders:read orders:write", "auth_method": "client_secret_post"}
+    )
     assert worked
     assert said == (
         "Got a token that lives 3600 s, scope 'orders:read', by client_secret_post. "

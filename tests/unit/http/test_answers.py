@@ -159,7 +159,4 @@ def test_a_forged_reason_stays_on_its_line() -> None:
 
 
 def test_an_empty_body_and_no_reason_make_a_short_sentence() -> None:
-    assert (
-        str(error_of(answer(404, reason=""), Redactor([]))).strip()
-        == "GET https://api.example.com/v1/orders answered 404"
-    )
+    assert str(error_of(answer(404, reason=""), Redactor([]))) == "GET https://api.example.com/v1/orders answered 404."

@@ -82,15 +82,23 @@ def test_a_newer_token_in_the_store_is_used_and_not_dropped(aged: Processes) -> 
     assert len(aged.endpoint.asked) == 2
 
 
+@pytest.mark.statement(21)
+def test_a_newer_token_that_is_refused_too_is_no_complaint_about_the_body(aged: Processes, clock: Clock) -> None:
+    with Api(UNAUTHORIZED, UNAUTHORIZED) as api:
+        session = session_on(api, aged)
+        session.auth.source.get()
+        aged.start().fetch_new()
+        clock.advance(100)
+        with pytest.raises(ApiRefusedTokenError) as caught:
+            session.call("GET", "x")
+        assert api.tokens == ["token-1", "token-2"]
+    assert "body" not in str(caught.value)
+
+
 def test_several_challenge_headers_are_read_as_one(aged: Processes) -> None:
     raw = (
-        b"HTTP/1.1 401 No
-WWW-Authenticate: Basic realm=x
-"
-        b"WWW-Authenticate: Bearer error=invalid_token
-Content-Length: 0
-
-"
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\n"
+        b"WWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 0\r\n\r\n"
     )
     with Api(Reply(raw=raw)) as api:
         session_on(api, aged).get("x")

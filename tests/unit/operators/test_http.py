@@ -3,59 +3,25 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 import tenacity
-from airflow.providers.common.compat.sdk import DAG, conf
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_oauth_provider.exceptions import (
     ApiRefusedError,
     ApiUnavailableError,
-    PermanentError,
     ResponseCheckError,
     ResponseFormatError,
     SettingsError,
-    XComTooLargeError,
 )
 from airflow_oauth_provider.operators.http import OAuth2HttpOperator
 from tests.support.clock import Clock
-from tests.support.made_up import CLIENT_ID, SECRET
+from tests.support.made_up import SECRET
+from tests.support.operator_runs import Run, TaskInstance, answers
 from tests.support.servers import OAuthServer, Reply
-
-
-class TaskInstance:
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
-
-
-class Run:
-    """One run of a task."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        self.operator = OAuth2HttpOperator(task_id="orders", oauth2_conn_id="shop", **{"endpoint": "orders", **kwargs})
-        self.ti = TaskInstance()
-
-    def __call__(self) -> Any:
-        context: Any = {"ti": self.ti, "ds": "2026-01-02", "run_id": "run-1"}
-        return self.operator.execute(context)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        connection = {"conn_type": "oauth2", "host": f"{running.url}/token", "login": CLIENT_ID, "password": SECRET}
-        monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({**connection, "extra": {"base_url": f"{running.url}/api"}}))
-        yield running
-
-
-def answers(server: OAuthServer, body: Any, content_type: str = "application/json", status: int = 200) -> None:
-    server.api_reply = lambda _: Reply(status, body, {"Content-Type": content_type} if content_type else {})
 
 
 @pytest.fixture
@@ -209,51 +175,6 @@ def test_retry_args_and_idempotent_are_passed_on(server: OAuthServer, clock: Clo
         with pytest.raises(ApiUnavailableError):
             Run(**kwargs)()
         assert len(server.api_requests) - before == attempts
-
-
-def test_a_value_that_is_too_large_for_xcom_fails_and_says_what_to_do(server: OAuthServer) -> None:
-    answers(server, json.dumps("x" * 98))
-    assert Run(max_xcom_bytes=100)() == "x" * 98
-    answers(server, json.dumps("x" * 99))
-    with pytest.raises(XComTooLargeError, match=r"101 bytes.*max_xcom_bytes=100.*response_filter") as caught:
-        Run(max_xcom_bytes=100)()
-    assert isinstance(caught.value, PermanentError)
-    assert Run(max_xcom_bytes=None)() == "x" * 99
-
-
-def test_the_default_limit_is_a_mebibyte(server: OAuthServer) -> None:
-    answers(server, json.dumps("x" * 1_048_576))
-    with pytest.raises(XComTooLargeError, match="1,048,576"):
-        Run()()
-
-
-def test_the_limit_counts_the_filtered_value(server: OAuthServer) -> None:
-    answers(server, json.dumps("x" * 1000))
-    assert Run(max_xcom_bytes=100, response_filter=lambda r: len(r.json()))() == 1000
-    with pytest.raises(XComTooLargeError):
-        Run(max_xcom_bytes=100, response_filter=lambda r: ["é" * 60])()
-
-
-@pytest.mark.parametrize("value", [{(1, 2): "a"}, {1: object()}, {"a": {1, 2}}, {b"bytes": b"bytes"}])
-def test_a_value_that_is_no_json_is_left_to_airflow(server: OAuthServer, value: Any) -> None:
-    assert Run(response_filter=lambda _: value)() is value
-
-
-def test_under_a_custom_xcom_backend_only_a_chosen_limit_counts(
-    server: OAuthServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__XCOM_BACKEND", "made_up.backend.S3XCom")
-    assert conf.get("core", "xcom_backend") == "made_up.backend.S3XCom"
-    answers(server, json.dumps("x" * 2_000_000))
-    assert len(Run()()) == 2_000_000
-    with pytest.raises(XComTooLargeError):
-        Run(max_xcom_bytes=1_048_576)()
-
-
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_must_be_positive(limit: int) -> None:
-    with pytest.raises(SettingsError, match="max_xcom_bytes"):
-        Run(max_xcom_bytes=limit)
 
 
 def test_a_call_has_one_body() -> None:
