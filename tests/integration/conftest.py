@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -85,3 +86,18 @@ def first_then_good(server: OAuthServer, *replies: Reply) -> Callable[[Seen], Re
     """Return what an API does that answers *replies* one after the other, and then as it should."""
     waiting = list(replies)
     return lambda seen: waiting.pop(0) if waiting else server.checked(seen)
+
+
+def slow(server: OAuthServer, seconds: float) -> Callable[[Seen], Reply]:
+    """Return what a token endpoint does that takes its time."""
+
+    def script(_: Seen) -> Reply:
+        server.stopping.wait(seconds)
+        return server.issue()
+
+    return script
+
+
+def fingerprint_of(seen: Seen) -> str:
+    """Return the fingerprint of the token in a request to an API."""
+    return hashlib.sha256(seen.headers["authorization"].removeprefix("Bearer ").encode()).hexdigest()[:6]

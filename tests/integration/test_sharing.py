@@ -1,20 +1,20 @@
-"""Processes and threads that share a token: who asks for it, who waits, and what happens when one of them dies."""
+"""Processes and threads that share a token: who asks for it, who waits, and what a fork does."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.conftest import fingerprint_of, slow
 from tests.support import worker
+from tests.support.processes import run_together
 
 if TYPE_CHECKING:
-    from tests.support.processes import Nursery, Outcome, Worker
-    from tests.support.servers import OAuthServer, Reply, Seen
+    from tests.support.processes import Nursery
+    from tests.support.servers import OAuthServer
 
 Environment = Callable[..., dict[str, str]]
 
@@ -130,110 +130,6 @@ def test_a_fork_while_a_thread_fetches_a_token_leaves_the_child_working(
     assert outcome.value["seconds"] < 6
 
 
-def test_a_process_that_was_killed_while_it_fetched_keeps_nobody_waiting(
-    nursery: Nursery, server: OAuthServer, environment: Environment
-) -> None:
-    first_came, go_on = threading.Event(), threading.Event()
-
-    def hold_the_first(_: Seen) -> Reply:
-        if not first_came.is_set():
-            first_came.set()
-            go_on.wait(30)
-        return server.issue()
-
-    server.token_reply = hold_the_first
-    holder = nursery.start(worker.get_token, environment())
-    waiters = [nursery.start(worker.get_token, environment()) for _ in range(8)]
-    try:
-        holder.go()
-        assert first_came.wait(20)
-        for waiter in waiters:
-            waiter.go()
-        holder.signal(signal.SIGKILL)
-        killed_at = time.monotonic()
-        outcomes = [waiter.result() for waiter in waiters]
-    finally:
-        go_on.set()
-        end_all([holder, *waiters])
-
-    assert time.monotonic() - killed_at < 5
-    assert [outcome.error for outcome in outcomes] == [None] * 8
-    assert len({outcome.value for outcome in outcomes}) == 1
-    assert len(server.token_requests) == 2
-
-
-@pytest.mark.statement(57)
-def test_a_holder_that_was_stopped_and_woken_does_not_overwrite_a_newer_token(
-    nursery: Nursery, server: OAuthServer, environment: Environment
-) -> None:
-    """Its lease lives two seconds here instead of a hundred, in every process of this test."""
-    first_came, answer_first = threading.Event(), threading.Event()
-    tokens: list[str] = []
-
-    def hold_the_first(_: Seen) -> Reply:
-        first = not first_came.is_set()
-        first_came.set()
-        if first:
-            answer_first.wait(30)
-        return server.issue()
-
-    server.token_reply = hold_the_first
-    holder = nursery.start(worker.call, environment(), lease_s=2.0)
-    other = nursery.start(worker.get_token, environment(), lease_s=2.0)
-    late = nursery.start(worker.get_token, environment(), lease_s=2.0)
-    try:
-        holder.go()
-        assert first_came.wait(20)
-        holder.signal(signal.SIGSTOP)
-        answer_first.set()
-        other.go()
-        newer = other.result()
-        tokens.append(newer.value)
-        holder.signal(signal.SIGCONT)
-        woken = holder.result()
-        late.go()
-        tokens.append(late.result().value)
-    finally:
-        answer_first.set()
-        end_all([holder, other, late])
-
-    assert newer.error is None
-    assert newer.seconds < 6
-    assert woken.value == [200]
-    assert len(server.token_requests) == 2
-    # Whoever comes later gets the newer token, and so did the woken process for its call.
-    assert tokens[0] == tokens[1]
-    assert fingerprint_of(server.api_requests[0]) == tokens[0]
-
-
-@pytest.mark.statement(57)
-def test_a_lease_that_is_never_given_back_costs_a_bounded_wait(
-    nursery: Nursery, server: OAuthServer, environment: Environment
-) -> None:
-    """A stopped process squats the lease; it lives two seconds here instead of a hundred."""
-    came = threading.Event()
-
-    def never_answer_the_first(_: Seen) -> Reply:
-        if not came.is_set():
-            came.set()
-            server.stopping.wait(30)
-        return server.issue()
-
-    server.token_reply = never_answer_the_first
-    squatter = nursery.start(worker.get_token, environment(), lease_s=2.0)
-    try:
-        squatter.go()
-        assert came.wait(20)
-        squatter.signal(signal.SIGSTOP)
-        outcomes = nursery.run(6, worker.get_token, environment(), lease_s=2.0)
-    finally:
-        squatter.end()
-
-    assert [outcome.error for outcome in outcomes] == [None] * 6
-    assert max(outcome.seconds for outcome in outcomes) < 8
-    assert len({outcome.value for outcome in outcomes}) == 1
-
-
 @pytest.mark.parametrize("slow_s", [0.0, 2.0])
 def test_an_early_refresh_is_made_by_one_process_and_delays_nobody(
     nursery: Nursery, server: OAuthServer, environment: Environment, slow_s: float
@@ -266,31 +162,3 @@ def test_tokens_of_five_seconds_serve_many_processes_and_none_is_used_after_its_
     assert sum(outcome.value["calls"] for outcome in outcomes) > 150
     # Three tokens are the least; each is replaced a quarter of its life early at the most.
     assert 3 <= len(server.token_requests) <= 5
-
-
-def slow(server: OAuthServer, seconds: float) -> Callable[[Seen], Reply]:
-    def script(_: Seen) -> Reply:
-        server.stopping.wait(seconds)
-        return server.issue()
-
-    return script
-
-
-def fingerprint_of(seen: Seen) -> str:
-    import hashlib
-
-    return hashlib.sha256(seen.headers["authorization"].removeprefix("Bearer ").encode()).hexdigest()[:6]
-
-
-def run_together(workers: list[Worker]) -> list[Outcome]:
-    try:
-        for each in workers:
-            each.go()
-        return [each.result() for each in workers]
-    finally:
-        end_all(workers)
-
-
-def end_all(workers: list[Worker]) -> None:
-    for each in workers:
-        each.end()

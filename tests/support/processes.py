@@ -141,12 +141,24 @@ class Nursery:
         try:
             while len(workers) < count:
                 workers.append(self.start(function, environment, **arguments))
-            for worker in workers:
-                worker.go()
-            return [worker.result() for worker in workers]
+            return run_together(workers)
         finally:
-            for worker in workers:
-                worker.end()
+            end_all(workers)
+
+
+def run_together(workers: list[Worker]) -> list[Outcome]:
+    """Let *workers* begin at one moment and return what became of them."""
+    try:
+        for worker in workers:
+            worker.go()
+        return [worker.result() for worker in workers]
+    finally:
+        end_all(workers)
+
+
+def end_all(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.end()
 
 
 def wait_until(condition: Callable[[], object], *, within_s: float = 30.0) -> None:
