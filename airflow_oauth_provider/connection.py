@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.extra import Extra, refuse_masked_value
 from airflow_oauth_provider.get_provider_info import CONN_FIELDS
-from airflow_oauth_provider.http.origin import Origin, origin_of_setting, parse_origin
+from airflow_oauth_provider.http.origin import Origin, origin_of_setting, parse_origin, shown_url
 from airflow_oauth_provider.http.settings import ApiSettings
 from airflow_oauth_provider.oauth2.client_auth import AUTH_METHODS
 from airflow_oauth_provider.oauth2.settings import (
@@ -88,7 +87,7 @@ def read_connection(connection: ConnectionFields, config: ProviderConfig) -> Con
     transport = _transport(extra)
     client = ClientSettings(
         token_endpoint=_token_endpoint(connection.host, config, allow_http=allow_http),
-        client_id=_required(connection.login, "Client ID (the field login)"),
+        client_id=_required(connection.login, "Client ID (the field login)").strip(),
         client_secret=_required(connection.password, "Client secret (the field password)"),
         auth_method=extra.text("auth_method", among=AUTH_METHODS) or CLIENT_SECRET_BASIC,
         basic_encoding=extra.text("basic_encoding", among=(BASIC_RFC6749, BASIC_RAW)) or BASIC_RFC6749,
@@ -99,6 +98,8 @@ def read_connection(connection: ConnectionFields, config: ProviderConfig) -> Con
         leeway_s=extra.integer("leeway", DEFAULT_LEEWAY_S, maximum=MAX_LEEWAY_S),
         transport=transport,
     )
+    if client.basic_encoding == BASIC_RAW and ":" in client.client_id:
+        raise SettingsError("basic_encoding raw: the Client ID has a colon, which ends it in a header (RFC 7617).")
     _refuse_twice(client.extra_params, client.secret_params, "extra_params", "secret_params")
     api = ApiSettings(
         base_url=_base_url(extra, config, allow_http=allow_http),
@@ -123,7 +124,7 @@ def _token_endpoint(host: str | None, config: ProviderConfig, *, allow_http: boo
     url = _required(host, field).strip()
     example = "Write the whole token endpoint, e.g. https://login.example.com/oauth2/token."
     if "://" not in url:
-        raise SettingsError(f"{field}: {url[:100]!r} is a bare host. {example}")
+        raise SettingsError(f"{field}: {shown_url(url)} is a bare host. {example}")
     origin = _checked_url(url, field, example, allow_http=allow_http)
     query = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     if query & (_CREDENTIALS | _SECRETS):
@@ -224,9 +225,9 @@ def _verify(extra: Extra) -> bool | str:
     if text is None:
         # Read here once: requests itself would let the environment beat the connection.
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        return bundle if bundle and Path(bundle).exists() else True
+        return bundle if bundle and os.path.exists(bundle) else True
     if text.lower() in ("true", "false", "1", "0"):
         return text.lower() in ("true", "1")
-    if not Path(text).exists():
+    if not os.path.exists(text):
         raise SettingsError(f"verify: there is no CA bundle {text[:200]!r} on this machine. Use true, false or a path.")
     return text

@@ -170,4 +170,4 @@ def _advice(key: str, known: list[str]) -> str:
     if elsewhere := _ELSEWHERE.get(key.lower()):
         return f"that belongs into {elsewhere}."
     nearest = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.0)
-    return f"did you mean {nearest[0]!r}?"
+    return f"did you mean {nearest[0]!r}? Known are {', '.join(known)}."

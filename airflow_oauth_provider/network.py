@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.settings import Transport
 
 
+_BUNDLE_REASONS = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB", "BAD_BASE64_DECODE"})
+
+
 def is_loopback(host: str) -> bool:
     """Whether *host* is ``localhost`` or a loopback address; nothing is resolved."""
     if host.lower() == "localhost":
@@ -38,44 +41,65 @@ def proxies_for(url: str, transport: Transport) -> dict[str, str]:
     return dict(get_environ_proxies(url)) if transport.proxies is None else dict(transport.proxies)
 
 
-def certificate_problem(error: BaseException) -> str | None:
+def certificate_problem(error: BaseException, ambient: BaseException | None = None) -> str | None:
     """Return why a server's certificate was refused, None when *error* is about something else."""
-    for cause in causes(error):
+    for cause in causes(error, ambient):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message or str(cause.reason)
     return None
 
 
-def never_connected(error: BaseException) -> bool:
+def misconfiguration(error: BaseException, ambient: BaseException | None = None) -> str | None:
+    """Return which setting cannot be right, None when *error* is about something else: trying again cannot help."""
+    for cause in causes(error, ambient):
+        if isinstance(cause, ssl.SSLError) and cause.reason in _BUNDLE_REASONS:
+            return "the CA bundle or certificate file holds no certificate: check verify"
+        if type(cause) is OSError and str(cause).startswith("Could not find"):
+            return "there is no such CA bundle or certificate file: check verify"
+        if isinstance(cause, requests.exceptions.InvalidProxyURL | urllib3.exceptions.ProxySchemeUnknown):
+            return "the proxy's URL cannot be used: check proxies"
+        if isinstance(cause, requests.exceptions.InvalidSchema) and "SOCKS" in str(cause):
+            return "a SOCKS proxy needs the package PySocks: install requests[socks]"
+        if isinstance(cause, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError | UnicodeError):
+            return "the URL cannot be used"
+    return None
+
+
+def never_connected(error: BaseException, ambient: BaseException | None = None) -> bool:
     """Whether the failure came before a connection stood, so that nothing can have been done."""
     return any(
         isinstance(
             cause,
             requests.ConnectTimeout | urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
         )
-        for cause in causes(error)
+        for cause in causes(error, ambient)
     )
 
 
-def timed_out(error: BaseException) -> bool:
+def timed_out(error: BaseException, ambient: BaseException | None = None) -> bool:
     """Whether *error* is about time."""
     return any(
         isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
         # A refused connection, which urllib3 derives from the one that took too long.
         and not isinstance(cause, urllib3.exceptions.NewConnectionError)
-        for cause in causes(error)
+        for cause in causes(error, ambient)
     )
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, ambient: BaseException | None = None) -> str:
     """
     Return the root of *error* in a few words.
 
     The texts of requests and urllib3 are not used: they hold URLs with their queries, and addresses of objects.
     """
-    chain = list(causes(error))
-    if timed_out(error):
-        return "no connection in time" if never_connected(error) else "no answer in time"
+    chain = list(causes(error, ambient))
+    by_proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in chain)
+    return ("the proxy: " if by_proxy else "") + _described(error, ambient, chain)
+
+
+def _described(error: BaseException, ambient: BaseException | None, chain: list[BaseException]) -> str:
+    if timed_out(error, ambient):
+        return "no connection in time" if never_connected(error, ambient) else "no answer in time"
     for cause in reversed(chain):
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
             return "the host name is not known"
@@ -90,9 +114,14 @@ def describe(error: BaseException) -> str:
     return "the connection broke off"
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and all that lies behind it; requests and urllib3 keep causes in ``args`` and ``reason``."""
-    seen: set[int] = set()
+def causes(error: BaseException, ambient: BaseException | None = None) -> Iterator[BaseException]:
+    """
+    Yield *error* and all that lies behind it; requests and urllib3 keep causes in ``args`` and ``reason``.
+
+    :param ambient: what the caller was handling when the request was made. Python takes it for a cause of whatever is
+        raised meanwhile, and it is none
+    """
+    seen = {id(other) for other in causes(ambient)} if ambient is not None else set()
     waiting: list[object] = [error]
     while waiting:
         current = waiting.pop(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,9 @@ def retry_after_s(headers: Mapping[str, Any], now: float | None = None) -> float
 
 def _http_date(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp() if value else None
+        date = parsedate_to_datetime(value) if value else None
+        # Without a zone, or with the "-0000" of RFC 5322, it is UTC all the same (RFC 9110 §5.6.7).
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp() if date else None
     except (ValueError, OverflowError):
         return None
 

@@ -28,6 +28,8 @@ _RUN_OPTIONS = frozenset(
     {"check_response", "timeout", "verify", "cert", "proxies", "stream", "allow_redirects", "max_redirects"}
 )
 
+_CACHED = frozenset({"_config", "_settings", "_source", "_session"})
+
 
 class OAuth2Hook(BaseHook):
     """
@@ -145,23 +147,25 @@ class OAuth2Hook(BaseHook):
         extra_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> requests.Response:
-        from airflow_oauth_provider.http.session import MAX_REDIRECTS
-
         options = dict(extra_options or {})
         if unknown := sorted(set(options) - _RUN_OPTIONS):
             raise SettingsError(f"extra_options: {unknown[0]!r} is none of {', '.join(sorted(_RUN_OPTIONS))}.")
         if data and self.method != "HEAD":
             kwargs["params" if self.method == "GET" else "data"] = data
-        with self.get_conn().redirects_limited_to(options.pop("max_redirects", MAX_REDIRECTS)):
-            return self.request(
-                self.method,
-                endpoint,
-                headers=headers,
-                check=options.pop("check_response", True),
-                retry_args=retry_args,
-                **options,
-                **kwargs,
-            )
+        session = self.get_conn()
+        if (limit := options.pop("max_redirects", None)) is not None:
+            # A session of its own: the limit is none of the other calls'.
+            session = self._new_session()
+            session.max_redirects = min(_whole_number(limit, "max_redirects"), session.max_redirects)
+        return session.call(
+            self.method,
+            endpoint,
+            headers=headers,
+            check=options.pop("check_response", True),
+            retry_args=retry_args,
+            **options,
+            **kwargs,
+        ).response
 
     def redact(self, text: str, limit: int) -> str:
         """Return a server's *text* on one line, without this connection's secrets, cut to *limit* characters."""
@@ -209,13 +213,14 @@ class OAuth2Hook(BaseHook):
     @cached_property
     def _settings(self) -> ConnectionSettings:
         from airflow_oauth_provider.connection import read_connection
-        from airflow_oauth_provider.masking import mask_in_airflow
+        from airflow_oauth_provider.masking import Redactor, mask_in_airflow
 
         connection = self.get_connection(self.oauth2_conn_id)
         try:
             settings = read_connection(connection, self._config)
         except SettingsError as error:
-            raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {error}") from None
+            problem = Redactor([connection.password or ""])(str(error))
+            raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {problem}") from None
         mask_in_airflow(settings.secrets())
         return settings
 
@@ -233,6 +238,9 @@ class OAuth2Hook(BaseHook):
 
     @cached_property
     def _session(self) -> ApiSession:
+        return self._new_session()
+
+    def _new_session(self) -> ApiSession:
         from airflow_oauth_provider.http.pool import KeepAlive
         from airflow_oauth_provider.http.session import ApiSession
 
@@ -240,6 +248,10 @@ class OAuth2Hook(BaseHook):
         return ApiSession(
             settings.api, self._source, secrets=settings.client.secrets(), keep_alive=KeepAlive(*self._keep_alive)
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was read and made: a pickled hook holds no secret."""
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHED}
 
     # The form on Airflow 2.11 to 3.1 ------------------------------------------------------------------------------
 
@@ -267,3 +279,10 @@ class OAuth2Hook(BaseHook):
             elif "string" in kinds:
                 widgets[name] = StringField(label, description=description, widget=BS3TextFieldWidget())
         return widgets
+
+
+def _whole_number(value: Any, name: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{name}: {str(value)[:30]!r} is not a whole number.") from None

@@ -27,20 +27,23 @@ _TEXT_TYPES = ("text/", "json", "xml", "javascript", "x-www-form-urlencoded", "n
 _FIRST_BYTES = 4096
 
 
-def error_of(response: requests.Response, redactor: Redactor, *, renewable_in_s: float = 0.0) -> OAuth2Error:
+def error_of(
+    response: requests.Response, redactor: Redactor, *, renewable_in_s: float = 0.0, body_spent: bool = False
+) -> OAuth2Error:
     """
     Return the error for a refused call: permanent, unless trying again can help.
 
     It shows the first 1,000 characters of a text body, with secrets masked and control characters escaped.
 
     :param renewable_in_s: seconds until the token of this call would be replaced by a new one
+    :param body_spent: the call could not be sent again with a new token
     """
     status, headers = response.status_code, response.headers
     challenge = headers.get("WWW-Authenticate") or ""
     code = next((c.parameters["error"] for c in parse_challenges(challenge) if "error" in c.parameters), None)
     pause_s = retry_after_s(headers)
     reason = redactor.server_text(response.reason or "", 60)
-    message = f"{describe_call(response.request)} answered {status} {reason}".rstrip()
+    message = f"{redactor(describe_call(response.request))} answered {status} {reason}".rstrip()
     if code:
         message += f" ({redactor.server_text(code, 60)})"
     body = _shown_body(response, redactor)
@@ -48,13 +51,12 @@ def error_of(response: requests.Response, redactor: Redactor, *, renewable_in_s:
     error_class: type[OAuth2Error] = ApiRefusedError
     if status == 401 and refuses_token(challenge):
         error_class, pause_s = ApiRefusedTokenError, renewable_in_s or pause_s
-        # A token that is not fresh has been replaced and the call sent again, unless its body could be read only once.
         message += (
-            " The API refuses a fresh token: check audience, scope and roles of the client."
-            if renewable_in_s > 0
-            else " The token is no good any more, and the body can be read only once: pass bytes or a file."
+            " The body can be read only once, so it was not sent again with a new token: pass bytes or a file."
+            if body_spent
+            else " The API refuses a fresh token: check audience, scope and roles of the client."
         )
-    elif status in _PASSING_STATUSES or status >= 500 or pause_s is not None:
+    elif status in _PASSING_STATUSES or status >= 500 or "Retry-After" in headers:
         error_class = ApiUnavailableError
     elif status == 403:
         message += " The token is good, but it may not do this: check scope and roles of the client."
@@ -81,9 +83,14 @@ def _shown_body(response: requests.Response, redactor: Redactor) -> str:
         return ""
     if not any(kind in content_type for kind in _TEXT_TYPES):
         return f"(a body of type {redactor.server_text(content_type, 60)})" if first else ""
-    encoding = response.encoding or "utf-8"
-    try:
-        text = first.decode(encoding, "replace")
-    except LookupError:
-        text = first.decode("utf-8", "replace")
+    text = decoded(first, response)
     return redactor.server_text(text, SHOWN_CHARACTERS)
+
+
+def decoded(content: bytes, response: requests.Response) -> str:
+    """Return a body, or its beginning, as text: UTF-8 where no charset is named, which requests takes for Latin-1."""
+    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else "utf-8"
+    try:
+        return content.decode(charset or "utf-8", "replace" if len(content) == _FIRST_BYTES else "strict")
+    except (LookupError, UnicodeDecodeError):
+        return content.decode("latin-1")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
@@ -48,7 +50,7 @@ class OAuth2Auth(AuthBase):
         """
         self._guard.check(request.url or "")
         self._authorize(request, self.source.get())
-        request.register_hook("response", self._renew_once)  # type: ignore[no-untyped-call]
+        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
         return request
 
     def _authorize(self, request: requests.PreparedRequest, token: AccessToken) -> None:
@@ -65,34 +67,46 @@ class OAuth2Auth(AuthBase):
         """Return the values of the tokens that errors must not show."""
         return tuple(token.value for token in self._sent.values())
 
-    def _renew_once(self, response: requests.Response, **kwargs: Any) -> requests.Response:
-        """Answer a 401 that refuses the token with a new token, once; anything else passes."""
-        if response.status_code != 401 or not refuses_token(response.headers.get("WWW-Authenticate")):
-            return response
-        request = response.request
-        token = self.token_in(request)
-        if token is None:
-            return response
-        if not rewind_body(request):
-            log.warning("%s is not sent again with a new token: its body can be read only once.", request.method)
-            return response
-        # A redirect can have led the request elsewhere since it was authorized.
-        self._guard.check(request.url or "")
-        try:
-            newer = self.source.renew(token)
-        except ApiRefusedTokenError:
-            return response
-        except OAuth2Error:
-            response.close()
-            raise
-        again = request.copy()
-        self._authorize(again, newer)
+    def _renew(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        """
+        Answer a 401 that refuses the token with another token; anything else passes.
+
+        Twice at most: the first one may be another process's, taken from the store, and be refused, too.
+        """
+        for _ in range(2):
+            token = self.token_in(response.request)
+            if response.status_code != 401 or token is None:
+                break
+            if not refuses_token(response.headers.get("WWW-Authenticate")):
+                break
+            # A redirect can have led the request elsewhere since it was authorized.
+            self._guard.check(response.request.url or "")
+            try:
+                newer = self.source.renew(token)
+            except ApiRefusedTokenError:
+                break
+            except OAuth2Error:
+                response.close()
+                raise
+            if not rewind_body(response.request):
+                log.warning("The call is not sent again with a new token: its body can be read only once.")
+                break
+            response = self._send_again(response, newer, **kwargs)
+        return response
+
+    def _send_again(self, response: requests.Response, token: AccessToken, **kwargs: Any) -> requests.Response:
+        request = response.request.copy()
+        self._authorize(request, token)
+        # A redirect is made of the first request: it must not take the refused token along.
+        self._authorize(response.request, token)
         response.content  # noqa: B018  # read to its end, so that the connection can be used again
         response.close()
-        second: requests.Response = response.connection.send(again, **kwargs)
-        second.history.append(response)
-        second.request = again
-        return second
+        began = time.monotonic()
+        again: requests.Response = response.connection.send(request, **kwargs)
+        again.elapsed = timedelta(seconds=time.monotonic() - began)
+        again.history = [*response.history, response]
+        again.request = request
+        return again
 
 
 def rewind_body(request: requests.PreparedRequest) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,16 @@ from airflow_oauth_provider.exceptions import (
     ApiUnavailableError,
     CertificateError,
     OAuth2Error,
+    OriginError,
     SettingsError,
 )
-from airflow_oauth_provider.network import certificate_problem, describe, never_connected
+from airflow_oauth_provider.network import certificate_problem, describe, misconfiguration, never_connected
 from airflow_oauth_provider.retry import API_CALL_POLICY, RETRIED_STATUSES, UNPROCESSED_STATUSES, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tenacity import Retrying
 
     from airflow_oauth_provider.http.body import Body
     from airflow_oauth_provider.masking import Redactor
@@ -31,16 +35,15 @@ log = logging.getLogger(__name__)
 # RFC 9110 §9.2.2; a POST or a PATCH sent twice may order twice.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
+# What requests and the standard library raise when a call, or the URL of a redirect, cannot be built.
+_BAD_CALLS = (ValueError, TypeError, AttributeError)
 _BAD_REQUESTS = (
-    requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidJSONError,
     requests.exceptions.UnrewindableBodyError,
-    urllib3.exceptions.LocationValueError,
-    UnicodeError,
-    TypeError,
+    *_BAD_CALLS,
 )
 
 
@@ -49,7 +52,7 @@ class Answer:
     """
     What a call brought.
 
-    :param attempts: requests sent for it, the last one included
+    :param attempts: how often it was tried, the last time included; renewals and redirects do not count
     :param elapsed_s: seconds from the first attempt to the last answer, pauses included
     """
 
@@ -99,13 +102,11 @@ class ApiCall:
         :raises OAuth2Error: the error of the last attempt
         """
         began = time.monotonic()
+        retrying = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)
+        if retry_args and self._body.repeatable:
+            retrying = _changed(retrying, retry_args)
         try:
-            if not retry_args or not self._body.repeatable:
-                response = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)(self._attempt)
-            else:
-                import tenacity
-
-                response = tenacity.Retrying(**{"reraise": True, **retry_args})(self._attempt)
+            response = retrying(self._attempt)
         except OAuth2Error:
             if self._check or self._refusal is None:
                 raise
@@ -124,25 +125,20 @@ class ApiCall:
             return outcome
         if self._repeatable and not self._body.repeatable:
             self._repeatable = False
-            log.warning("%s is not repeated: its body can be read only once. Pass bytes or a file.", self._what)
+            log.warning("%s is not repeated: its body can be read only once. Pass bytes or a file.", self._shown())
         raise outcome
 
     def _outcome(self) -> requests.Response | OAuth2Error:
         """Return the answer or the error: not raised where requests' own one, which holds the token, is handled."""
+        ambient = sys.exc_info()[1]
         try:
             response = self._send()
-        except _BAD_REQUESTS as error:
-            return SettingsError(f"{self._what} cannot be built: {self._redactor().server_text(str(error))}")
+        except OriginError as error:
+            return OriginError(self._redactor()(str(error)))
         except requests.TooManyRedirects:
-            return ApiRefusedError(f"{self._what} was redirected too often.")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if why := certificate_problem(error):
-                return CertificateError(
-                    f"{self._what}: the server's certificate is not to be trusted: {why}. "
-                    "Check the URL, or name the CA bundle in verify of the connection."
-                )
-            self._repeatable = self._idempotent or never_connected(error)
-            return ApiUnavailableError(f"{self._what} failed: {self._redactor()(describe(error))}.")
+            return ApiRefusedError(f"{self._shown()} was redirected too often.")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_BAD_CALLS) as error:
+            return self._failure(error, ambient)
         status = response.status_code
         if status < 400 or not (self._check or status in RETRIED_STATUSES):
             return response
@@ -151,6 +147,34 @@ class ApiCall:
             # The caller gets the answer itself, its body unread.
             self._refusal = response
             pause_s = retry_after_s(response.headers)
-            return ApiUnavailableError(f"{self._what} answered {status}.", status_code=status, retry_after_s=pause_s)
+            return ApiUnavailableError(f"{self._shown()} answered {status}.", status_code=status, retry_after_s=pause_s)
         with response:
             return self._error_of(response)
+
+    def _failure(self, error: Exception, ambient: BaseException | None) -> OAuth2Error:
+        if why := certificate_problem(error, ambient):
+            return CertificateError(
+                f"{self._shown()}: the server's certificate is not to be trusted: {why}. "
+                "Check the URL, or name the CA bundle in verify of the connection."
+            )
+        if why := misconfiguration(error, ambient):
+            return SettingsError(f"{self._shown()} cannot be sent: {why}.")
+        if isinstance(error, _BAD_REQUESTS):
+            return SettingsError(f"{self._shown()} cannot be sent: {self._redactor().server_text(str(error))}")
+        self._repeatable = self._idempotent or never_connected(error, ambient)
+        return ApiUnavailableError(f"{self._shown()} failed: {self._redactor()(describe(error, ambient))}.")
+
+    def _shown(self) -> str:
+        return self._redactor()(self._what)
+
+
+def _changed(retrying: Retrying, retry_args: Mapping[str, Any]) -> Retrying:
+    """Return the policy as *retry_args* want it; what they leave out stays as it is."""
+    import tenacity
+
+    # Without an end of their own there is none, as in tenacity; but what may be repeated is still ours to know.
+    ours = {"retry": retrying.retry, "before_sleep": retrying.before_sleep}
+    try:
+        return tenacity.Retrying(**{**ours, **retry_args, "reraise": True})
+    except TypeError as error:
+        raise SettingsError(f"retry_args are not what tenacity.Retrying takes: {error}.") from None

@@ -40,18 +40,18 @@ class Origin:
         :raises OriginError: the URL has no origin, or could be read in two ways
         """
         if _REFUSED.search(url):
-            raise OriginError(f"{_shown(url)} holds a backslash, a blank or a control character: nothing was sent.")
+            raise OriginError(f"{shown_url(url)} has a backslash, blank or control character: nothing was sent there.")
         try:
             parts = parse_url(url)
         except LocationParseError:
-            raise OriginError(f"{_shown(url)} is not a URL: nothing was sent.") from None
+            raise OriginError(f"{shown_url(url)} is not a URL: nothing was sent there.") from None
         if parts.scheme not in _PORTS or not parts.host:
-            raise OriginError(f"{_shown(url)} is not an http or https URL: nothing was sent.")
+            raise OriginError(f"{shown_url(url)} is not an http or https URL: nothing was sent there.")
         if parts.auth is not None or "@" in urlsplit(url).netloc:
-            raise OriginError("The URL names a user before its host, which is refused: nothing was sent.")
+            raise OriginError("The URL names a user before its host, which is refused: nothing was sent there.")
         if _stdlib_host(url) != parts.host.strip("[]").lower():
-            raise OriginError(f"{_shown(url)} is read in two ways: nothing was sent.")
-        return cls(parts.scheme, parts.host.lower(), parts.port or _PORTS[parts.scheme])
+            raise OriginError(f"{shown_url(url)} is read in two ways: nothing was sent there.")
+        return cls(parts.scheme, parts.host.lower(), _PORTS[parts.scheme] if parts.port is None else parts.port)
 
     @property
     def is_plain_http_elsewhere(self) -> bool:
@@ -77,7 +77,7 @@ def origin_of_setting(url: str, field: str, example: str) -> Origin:
         prepared.prepare_url(url, None)
         return Origin.of(str(prepared.url))
     except (RequestException, OriginError):
-        raise SettingsError(f"{field}: {_shown(url)} is not a URL that can be used. {example}") from None
+        raise SettingsError(f"{field}: {shown_url(url)} is not a URL that can be used. {example}") from None
 
 
 def parse_origin(text: str, field: str) -> Origin:
@@ -89,7 +89,7 @@ def parse_origin(text: str, field: str) -> Origin:
     url = text if "://" in text else f"https://{text}"
     origin = origin_of_setting(url, field, "Write an origin such as https://api.example.com.")
     if url.partition("://")[2].partition("/")[2] or re.search(r"[*?#]", url):
-        raise SettingsError(f"{field}: {_shown(text)} is more than an origin. Write {origin} alone; no wildcards.")
+        raise SettingsError(f"{field}: {shown_url(text)} is more than an origin. Write {origin} alone; no wildcards.")
     return origin
 
 
@@ -123,12 +123,12 @@ class OriginGuard:
         if origin not in self._allowed:
             raise OriginError(
                 f"The request goes to {origin}, but the token may go to {', '.join(sorted(map(str, self._allowed)))} "
-                "alone: nothing was sent. If you trust that server, add its origin to allowed_hosts of the connection."
+                "alone: nothing was sent there. If you trust that server, add it to allowed_hosts of the connection."
             )
         if origin.is_plain_http_elsewhere and not self._allow_http:
             raise OriginError(
-                f"The request goes to {origin} in clear text: nothing was sent. Use https, or set allow_http "
-                "in the connection."
+                f"The request goes to {origin} in clear text: nothing was sent there. "
+                "Use https, or set allow_http in the connection."
             )
 
 
@@ -140,7 +140,8 @@ def _stdlib_host(url: str) -> str | None:
         return None
 
 
-def _shown(text: str) -> str:
-    """Return *text* fit for a message: without a query or a user's password, on one line."""
-    shown = re.sub(r"//[^/]*@", "//…@", text.partition("?")[0])
+def shown_url(text: str) -> str:
+    """Return *text* fit for a message: on one line, without a query, and not at all when it names a user."""
+    # A password may hold whatever else ends a part of a URL.
+    shown = "…" if "@" in text else re.split(r"[?#\\]", text)[0]
     return repr(escape_control_characters(shown[:200]))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from airflow_oauth_provider import __version__
-from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
+from airflow_oauth_provider.exceptions import ApiRefusedError, OAuth2Error, OriginError, SettingsError
 from airflow_oauth_provider.http.answers import error_of
-from airflow_oauth_provider.http.auth import OAuth2Auth
+from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
 from airflow_oauth_provider.http.body import Body
 from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
 from airflow_oauth_provider.http.origin import Origin, OriginGuard, parse_origin
@@ -20,15 +21,26 @@ from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.network import is_loopback, proxies_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from airflow_oauth_provider.http.settings import ApiSettings
     from airflow_oauth_provider.tokens.source import TokenSource
 
 MAX_REDIRECTS = 5
 
+_REDIRECT = "_oauth2_redirect"
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_POSITIONAL = ("params", "data", "headers", "cookies", "files", "auth", "timeout", "allow_redirects", "proxies")
+_POSITIONAL = (
+    *("params", "data", "headers", "cookies", "files", "auth", "timeout", "allow_redirects", "proxies"),
+    *("hooks", "stream", "verify", "cert", "json"),
+)
+
+
+@dataclass(frozen=True)
+class _Redirect:
+    """What led to a request: on the prepared request, since requests passes nothing else on."""
+
+    origin: str
+    body_spent: bool
 
 
 class _LookedUp(dict[str, str]):
@@ -83,15 +95,6 @@ class ApiSession(requests.Session):
             return endpoint
         return base.rstrip("/") + ("" if endpoint[0] in "?#" else "/") + endpoint.lstrip("/")
 
-    @contextmanager
-    def redirects_limited_to(self, maximum: int) -> Iterator[None]:
-        """Follow at most *maximum* redirects within the context, and never more than five."""
-        self.max_redirects = min(maximum, MAX_REDIRECTS)
-        try:
-            yield
-        finally:
-            self.max_redirects = MAX_REDIRECTS
-
     def call(
         self,
         method: str,
@@ -111,8 +114,8 @@ class ApiSession(requests.Session):
         :param kwargs: as ``requests.Session.request`` takes them, without ``auth``
         :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`
         """
-        method, url = method.upper(), self.url_for(endpoint)
-        if _ABSOLUTE.match(endpoint or ""):
+        method, url = _checked_method(method), self.url_for(endpoint)
+        if _ABSOLUTE.match(endpoint or "") and url.isascii():
             # As written, before anything tidies it up: what two parsers may read in two ways goes nowhere.
             Origin.of(url.partition("?")[0])
         _refuse_credentials(kwargs)
@@ -145,7 +148,18 @@ class ApiSession(requests.Session):
         :raises OriginError: it would take the token where that may not go; nothing was sent
         """
         url = request.url or ""
-        self._guard.check(url)
+        redirect: _Redirect | None = getattr(request, _REDIRECT, None)
+        try:
+            self._guard.check(url)
+        except OriginError as error:
+            if redirect is None:
+                raise
+            raise OriginError(f"{redirect.origin} redirects, which was not followed. {error}") from None
+        if redirect is not None and redirect.body_spent:
+            raise ApiRefusedError(
+                f"{redirect.origin} redirects, which was not followed: the body can be read only once. "
+                "Pass bytes or a file."
+            )
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.transport.timeout_s
         kwargs["proxies"] = self._proxies_for(url, kwargs.get("proxies"))
@@ -153,6 +167,9 @@ class ApiSession(requests.Session):
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Leave the token in a redirected request: :meth:`send` lets it go to allowed origins alone."""
+        keeps_body = response.status_code in (307, 308)
+        spent = keeps_body and not rewind_body(prepared_request)
+        setattr(prepared_request, _REDIRECT, _Redirect(str(Origin.of(response.url)), spent))
 
     def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:  # noqa: ARG002
         """Leave it to :meth:`send`, which looks up the way to each server."""
@@ -195,13 +212,23 @@ class ApiSession(requests.Session):
     def _error_of(self, response: requests.Response) -> OAuth2Error:
         token = self.auth.token_in(response.request)
         wait_s = self.auth.source.renewable_in_s(token) if token and response.status_code == 401 else 0.0
-        return error_of(response, self.redactor(), renewable_in_s=wait_s)
+        spent = not rewind_body(response.request)
+        return error_of(response, self.redactor(), renewable_in_s=wait_s, body_spent=spent)
+
+
+def _checked_method(method: str) -> str:
+    if not isinstance(method, str) or not _METHOD.fullmatch(method.strip()):
+        raise SettingsError(f"method: {str(method)[:30]!r} is not an HTTP method.")
+    return method.strip().upper()
 
 
 def _refuse_credentials(kwargs: Mapping[str, Any]) -> None:
     """Raise when the caller brings credentials: the connection authorizes, in one way only (RFC 6750 §2)."""
     if kwargs.get("auth") is not None:
         raise SettingsError("auth cannot be given: the connection's token authorizes the call.")
-    for name in kwargs.get("headers") or ():
+    headers = kwargs.get("headers") or {}
+    if not isinstance(headers, Mapping):
+        raise SettingsError(f"headers is a {type(headers).__name__}, not a mapping of names to values.")
+    for name in headers:
         if str(name).strip().lower() in {"authorization", "proxy-authorization", "dpop"}:
             raise SettingsError(f"The header {name} cannot be given: the connection's token authorizes the call.")

@@ -82,8 +82,8 @@ class OAuth2HttpOperator(BaseOperator):
         super().__init__(**kwargs)
         if json is not None and data is not None:
             raise SettingsError("json and data are both given: a call has one body.")
-        if max_xcom_bytes is not None and max_xcom_bytes <= 0:
-            raise SettingsError("max_xcom_bytes must be positive, or None for no limit.")
+        if max_xcom_bytes is not None and not (isinstance(max_xcom_bytes, int) and max_xcom_bytes > 0):
+            raise SettingsError("max_xcom_bytes must be a positive whole number, or None for no limit.")
         self.oauth2_conn_id = oauth2_conn_id
         self.endpoint = endpoint
         self.method = method
@@ -114,7 +114,7 @@ class OAuth2HttpOperator(BaseOperator):
             idempotent=self.idempotent,
         )
         response, size = answer.response, len(answer.response.content)
-        what = f"{self.method.upper()} {(response.url or '').partition('?')[0]}"
+        what = hook.redact(f"{self.method.upper()} {(response.url or '').partition('?')[0]}", 300)
         self.log.info("%s answered %d with %d bytes in %.2f s.", what, response.status_code, size, answer.elapsed_s)
         if self.do_xcom_push:
             info = {
@@ -144,7 +144,7 @@ class OAuth2HttpOperator(BaseOperator):
         try:
             size = len(jsonlib.dumps(value, default=str).encode())
         except (TypeError, ValueError, RecursionError):
-            return  # not JSON: Airflow knows how to store it, or says so
+            size = len(repr(value))  # no JSON: Airflow may know how to store it all the same
         if size > limit:
             raise XComTooLargeError(
                 f"The result is {size:,} bytes of JSON, more than max_xcom_bytes={limit:,}: it would lie in the "
@@ -186,13 +186,9 @@ def _json(response: requests.Response) -> Any:
 
 
 def _text(response: requests.Response) -> str:
-    """Return the body as text: UTF-8 where no charset is named, which requests would take for Latin-1."""
-    if "charset" not in response.headers.get("Content-Type", "").lower():
-        try:
-            return response.content.decode()
-        except UnicodeDecodeError:
-            pass
-    return response.text
+    from airflow_oauth_provider.http.answers import decoded
+
+    return decoded(response.content, response)
 
 
 def _has_custom_xcom_backend() -> bool:

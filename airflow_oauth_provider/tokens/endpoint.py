@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from airflow_oauth_provider import __version__
 from airflow_oauth_provider.exceptions import (
     CertificateError,
     OAuth2Error,
+    SettingsError,
     TokenEndpointUnavailableError,
     TokenResponseError,
 )
@@ -21,12 +23,14 @@ from airflow_oauth_provider.masking import Redactor, mask_in_airflow
 from airflow_oauth_provider.network import (
     certificate_problem,
     describe,
+    misconfiguration,
     proxies_for,
 )
 from airflow_oauth_provider.oauth2.client_auth import basic_credentials
 from airflow_oauth_provider.oauth2.token_request import TokenRequest, build_token_request
 from airflow_oauth_provider.oauth2.token_response import narrower_scope, parse_token_response
 from airflow_oauth_provider.retry import TOKEN_REQUEST_POLICY, RetryPolicy
+from airflow_oauth_provider.tokens.bounded import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +43,8 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 2**20
 # Small, because a compressed chunk may swell a thousandfold before it can be counted.
 _CHUNK_BYTES = 2**13
+# The deadline ends an exchange by itself, with a better word for it, unless it has not got as far as a socket.
+_GRACE_S = 0.5
 
 
 class TokenEndpoint:
@@ -83,16 +89,28 @@ class TokenEndpoint:
         return token
 
     def _exchange(self, request: TokenRequest, deadline_s: float) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            # Name resolution and a name with many addresses know no deadline of their own.
+            outcome = bounded(lambda: self._outcome(request, deadline_s), deadline_s + _GRACE_S)
+        except TimeoutError:
+            outcome = self._too_slow(deadline_s)
+        except RuntimeError:  # no thread can be started: then without this bound
+            outcome = self._outcome(request, deadline_s)
+        if isinstance(outcome, OAuth2Error):
+            raise outcome
+        return outcome
+
+    def _outcome(self, request: TokenRequest, deadline_s: float) -> tuple[int, Mapping[str, str], bytes] | OAuth2Error:
+        """Return the answer, or the error: not raised where requests' own one, which holds credentials, is handled."""
         # Imported late: only a process that fetches a token pays for it.
         from airflow_oauth_provider.tokens.deadline import DeadlineAdapter
 
-        transport, url = self._settings.transport, request.url
+        transport, url, ambient = self._settings.transport, request.url, sys.exc_info()[1]
         with DeadlineAdapter(deadline_s) as adapter, requests.Session() as session:
             # Neither .netrc nor REQUESTS_CA_BUNDLE; the environment's proxies are looked up below.
             session.trust_env = False
             session.mount("https://", adapter)
             session.mount("http://", adapter)
-            problem: OAuth2Error
             try:
                 response = session.post(
                     url,
@@ -109,13 +127,13 @@ class TokenEndpoint:
                     stream=True,
                 )
                 body = self._capped_body(response)
-                if not adapter.passed:  # a body without a length ends in silence when it is cut
-                    return response.status_code, response.headers, body
-                problem = self._too_slow(deadline_s)
+            except OAuth2Error as error:
+                return error
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                problem = self._too_slow(deadline_s) if adapter.passed else self._problem(error)
-            # Outside of the handler: its exception holds the request with the credentials.
-            raise problem
+                return self._too_slow(deadline_s) if adapter.passed else self._problem(error, ambient)
+            if adapter.passed:  # a body without a length ends in silence when it is cut
+                return self._too_slow(deadline_s)
+            return response.status_code, response.headers, body
 
     def _capped_body(self, response: requests.Response) -> bytes:
         body = bytearray()
@@ -136,14 +154,16 @@ class TokenEndpoint:
                     )
         return bytes(body)
 
-    def _problem(self, error: Exception) -> OAuth2Error:
+    def _problem(self, error: Exception, ambient: BaseException | None) -> OAuth2Error:
         where = f"The token endpoint {self._settings.shown_endpoint}"
-        if why := certificate_problem(error):
+        if why := certificate_problem(error, ambient):
             return CertificateError(
                 f"{where} has a certificate that is not to be trusted: {why}. "
                 "Check Token URL, or name the CA bundle in verify of the connection."
             )
-        return TokenEndpointUnavailableError(f"{where} could not be asked: {self._redactor(describe(error))}.")
+        if why := misconfiguration(error, ambient):
+            return SettingsError(f"{where} could not be asked: {why}.")
+        return TokenEndpointUnavailableError(f"{where} could not be asked: {self._redactor(describe(error, ambient))}.")
 
     def _too_slow(self, deadline_s: float) -> OAuth2Error:
         return TokenEndpointUnavailableError(

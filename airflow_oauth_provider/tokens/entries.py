@@ -52,12 +52,13 @@ class SealedEntries:
         return self._places[0][1]
 
     def token(self) -> StoredToken | None:
-        """Return the stored token, whatever its age."""
+        """Return the stored token that lives the longest, whatever its age."""
+        found: list[StoredToken] = []
         for place, (_, keys) in enumerate(self._places):
             generation, members = self._read(place, TOKEN, keys.request)
             if members is not None and (token := _token_from(members)) is not None:
-                return StoredToken(token, generation, place)
-        return None
+                found.append(StoredToken(token, generation, place))
+        return max(found, key=lambda stored: stored.token.expires_at, default=None)
 
     def generation(self) -> int:
         """Return the generation on which the next write builds."""
@@ -81,16 +82,21 @@ class SealedEntries:
 
     def refusal(self, scope: Scope, now: float) -> Refusal | None:
         """Return what is remembered about *scope*, ended or not: a repetition is remembered for longer."""
+        found: list[Refusal] = []
         for place, (_, keys) in enumerate(self._places):
             _, members = self._read(place, FAILURE, scope.entry(keys))
             if members is not None and (refusal := Refusal.from_members(members, now)) is not None:
-                return refusal
-        return None
+                found.append(refusal)
+        return max(found, key=lambda refusal: refusal.until, default=None)
 
-    def write_refusal(self, scope: Scope, refusal: Refusal) -> None:
-        """Remember *refusal*; it stays for as long again after its end, so that a repetition can be told."""
+    def write_refusal(self, scope: Scope, refusal: Refusal) -> bool:
+        """
+        Remember *refusal*; it stays for as long again after its end, so that a repetition can be told.
+
+        :return: False when the store failed
+        """
         ttl_s = 2 * (refusal.until - refusal.since)
-        self._write(FAILURE, scope.entry(self.keys), refusal.members(), expected=None, ttl_s=ttl_s)
+        return bool(self._write(FAILURE, scope.entry(self.keys), refusal.members(), expected=None, ttl_s=ttl_s))
 
     def forget_refusal(self, scope: Scope) -> None:
         """Leave a tombstone in place of what is remembered."""

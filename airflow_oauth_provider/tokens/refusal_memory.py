@@ -55,9 +55,12 @@ class RefusalMemory:
                 self._entries.forget_refusal(scope)
 
     def _last(self, scope: Scope) -> Refusal | None:
-        """Return what is remembered, ended or not; the process's own memory counts only without a store."""
-        return self._entries.refusal(scope, time.time()) if self._entries.shared else self._own.get(scope)
+        """Return what is remembered, ended or not."""
+        return self._own.get(scope) or self._entries.refusal(scope, time.time())
 
     def _write(self, scope: Scope, refusal: Refusal) -> None:
-        self._own[scope] = refusal
-        self._entries.write_refusal(scope, refusal)
+        # In the store alone where it can be written: there, another process may end it.
+        if self._entries.write_refusal(scope, refusal):
+            self._own.pop(scope, None)
+        else:
+            self._own[scope] = refusal

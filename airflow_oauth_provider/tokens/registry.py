@@ -20,11 +20,10 @@ from airflow_oauth_provider.tokens.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.settings import ClientSettings
-    from airflow_oauth_provider.tokens.stores.base import TokenStore
+    from airflow_oauth_provider.tokens.stores.base import Entry, Lease, TokenStore
 
 log = logging.getLogger(__name__)
 
-DEFAULT_STORE = "file://"
 # A triggerer lives for months and sees secrets rotate; what falls out is only fetched from the store again.
 _MAX_SOURCES = 256
 
@@ -56,21 +55,47 @@ def token_source(
 
 def _store(url: str, airflow_home: Path) -> GuardedStore:
     if url not in _stores:
-        _stores[url] = GuardedStore(_open_store(url, airflow_home))
+        parts = urlsplit(url)
+        if parts.scheme == "memory":
+            store: TokenStore = MemoryStore()
+        elif parts.scheme == "file" and not parts.netloc:
+            root = Path(unquote(parts.path)) if parts.path.strip("/") else airflow_home / "oauth2_tokens"
+            store = _FirstUsable(root)
+        else:
+            raise SettingsError(
+                f"[oauth2] token_store = {parts.scheme}://… is not a token store. Use file:// (the default), "
+                "file:///path/of/a/folder or memory://."
+            )
+        _stores[url] = GuardedStore(store)
     return _stores[url]
 
 
-def _open_store(url: str, airflow_home: Path) -> TokenStore:
-    parts = urlsplit(url)
-    if parts.scheme == "memory":
-        return MemoryStore()
-    if parts.scheme == "file" and not parts.netloc:
-        root = Path(unquote(parts.path)) if parts.path.strip("/") else airflow_home / "oauth2_tokens"
-        return _open_file_store(root)
-    raise SettingsError(
-        f"[oauth2] token_store = {parts.scheme}://… is not a token store. Use file:// (the default), "
-        "file:///path/of/a/folder or memory://."
-    )
+class _FirstUsable:
+    """
+    The file store below *root*, opened when it is first used: a dead network folder then holds up one operation.
+
+    Where that folder cannot be used, the one below the machine's temporary folder; else the process's memory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._opened: dict[str, TokenStore] = {}
+
+    def describe(self) -> str:
+        return self._opened["store"].describe() if self._opened else (self._root / str(os.geteuid())).as_uri()
+
+    def read(self, name: str) -> Entry:
+        return self._store().read(name)
+
+    def write(self, name: str, sealed: bytes | None, *, expected: int | None, ttl_s: float) -> bool:
+        return self._store().write(name, sealed, expected=expected, ttl_s=ttl_s)
+
+    def try_lease(self, name: str) -> Lease | None:
+        return self._store().try_lease(name)
+
+    def _store(self) -> TokenStore:
+        # Two threads may open it at once; both then use the first one's.
+        return self._opened.get("store") or self._opened.setdefault("store", _open_file_store(self._root))
 
 
 def _open_file_store(root: Path) -> TokenStore:
@@ -81,7 +106,7 @@ def _open_file_store(root: Path) -> TokenStore:
         try:
             return FileStore((parent or Path(tempfile.gettempdir())) / name)
         except OSError as error:
-            log.warning("Tokens cannot be kept there: %s.", error)
+            log.warning("Tokens cannot be kept in %s: %s.", parent or "the temporary folder", error)
     log.warning("No folder for tokens: this process shares its tokens with no other one. Set [oauth2] token_store.")
     return MemoryStore()
 

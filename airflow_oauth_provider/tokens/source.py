@@ -17,13 +17,14 @@ from weakref import WeakSet
 from airflow_oauth_provider.exceptions import (
     ApiRefusedTokenError,
     OAuth2Error,
+    PermanentError,
     TokenEndpointUnavailableError,
     TransientError,
 )
 from airflow_oauth_provider.masking import mask_in_airflow
 from airflow_oauth_provider.tokens.held import HeldToken
 from airflow_oauth_provider.tokens.refusal_memory import RefusalMemory
-from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Scope
+from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Scope, scope_of
 from airflow_oauth_provider.tokens.stores.base import LEASE_S
 from airflow_oauth_provider.tokens.windows import (
     renewal_pause_s,
@@ -89,7 +90,8 @@ class TokenSource:
             return newer
         # By its age alone: what is remembered is looked up under the lease, where nobody is half-way through a renewal.
         _check_renewal(renewal_wait_s(refused, time.time()))
-        if self._held is not None and _same(self._held.token, refused):
+        held = self._held
+        if held is not None and _same(held.token, refused):
             self._held = None
         return self._obtain(refused)
 
@@ -137,11 +139,14 @@ class TokenSource:
     # Fetching ---------------------------------------------------------------------------------------------------
 
     def _obtain(self, refused: AccessToken | None) -> AccessToken:
+        if (token := self._look(refused)) is not None:
+            return token
+        give_up_at = time.monotonic() + self._patience_s(refused)
         try:
-            if not self._wait_for_threads(refused):
-                return self._obtain_alone(refused)
+            if not self._wait_for_threads(refused, give_up_at):
+                return self._obtain_alone(refused, give_up_at)
             try:
-                return self._look(refused) or self._obtain_alone(refused)
+                return self._look(refused) or self._obtain_alone(refused, give_up_at)
             finally:
                 self._fetching.release()
         except TransientError as error:
@@ -153,18 +158,21 @@ class TokenSource:
                 log.warning("No new token for now; the present one lives for another %.0f s. %s", old.life_s(), error)
             return old.token
 
-    def _wait_for_threads(self, refused: AccessToken | None) -> bool:
-        """Return True when it is this thread's turn, False when that takes too long."""
-        if self._fetching.acquire(blocking=False) or self._fetching.acquire(timeout=self._patience_s(refused)):
+    def _wait_for_threads(self, refused: AccessToken | None, give_up_at: float) -> bool:
+        """
+        Return True when it is this thread's turn, False when that takes too long.
+
+        :raises TokenEndpointUnavailableError: it takes too long, and there is a token to go on with
+        """
+        if self._fetching.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
             return True
         if self._living(refused) is not None:
             raise TokenEndpointUnavailableError("Another thread has been fetching the next token for a while.")
-        return self._fetching.acquire(timeout=LEASE_S)
+        return False
 
-    def _obtain_alone(self, refused: AccessToken | None) -> AccessToken:
+    def _obtain_alone(self, refused: AccessToken | None, give_up_at: float) -> AccessToken:
         """Fetch under the lease."""
         self._refusals.raise_remembered()
-        give_up_at = time.monotonic() + self._patience_s(refused)
         poll_s = _FIRST_POLL_S
         while (lease := self._entries.try_lease()) is None and self._entries.shared:
             remaining_s = give_up_at - time.monotonic()
@@ -266,6 +274,9 @@ class TokenSource:
             generation = self._entries.generation()
             self._share(self._endpoint.fetch_once(AHEAD_TIMEOUT_S), generation)
         except OAuth2Error as error:
+            # Holders of a living token never ask for these, so nobody is kept from a call.
+            if isinstance(error, PermanentError) or scope_of(error) is Scope.CLIENT:
+                self._refusals.remember(error)
             log.warning("The early refresh of a token failed, the present one lives on: %s", error)
         finally:
             self._entries.release(lease)

@@ -35,7 +35,9 @@ class Seen:
 
     def basic(self) -> tuple[str, str]:
         """Id and secret of a Basic header, decoded as RFC 6749 App. B says."""
-        user, _, password = base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode().partition(":")
+        user, _, password = (
+            base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode().partition(":")
+        )
         return unquote(user.replace("+", " ")), unquote(password.replace("+", " "))
 
 

@@ -108,12 +108,16 @@ class FileStore:
             lock = FileLock(path, timeout=0, mode=0o600, thread_local=False)
             try:
                 lock.acquire()
+                os.utime(path)
             except Timeout:
                 if not self._end_overdue_lease(path):
                     return None
-                continue
-            os.utime(path)
-            return _FileLease(lock)
+            except FileNotFoundError:  # swept away just now
+                lock.release()
+            except IsADirectoryError:
+                _put_aside(path)
+            else:
+                return _FileLease(lock)
         return None
 
     def _end_overdue_lease(self, path: Path) -> bool:
@@ -145,7 +149,7 @@ class FileStore:
             try:
                 os.replace(temporary, path)
             except IsADirectoryError:
-                path.rename(path.with_name(f"{path.name}-aside-{os.urandom(4).hex()}"))
+                _put_aside(path)
                 os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
@@ -175,6 +179,10 @@ class _FileLease:
 
     def release(self) -> None:
         self._lock.release()
+
+
+def _put_aside(path: Path) -> None:
+    path.rename(path.with_name(f"{path.name}-aside-{os.urandom(4).hex()}"))
 
 
 def _modified_at(path: Path) -> float | None:

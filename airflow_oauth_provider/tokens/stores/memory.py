@@ -34,7 +34,8 @@ class MemoryStore:
             if expected is not None and expected != generation:
                 return False
             self._entries[name] = (Entry(generation + 1, sealed), now + ttl_s)
-            for ended in [other for other, (_, end) in self._entries.items() if end < now]:
+            # For the time of a lease longer: a generation must not begin anew under a fetch that builds on it.
+            for ended in [other for other, (_, end) in self._entries.items() if end + LEASE_S < now]:
                 del self._entries[ended]
             return True
 

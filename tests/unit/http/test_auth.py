@@ -11,7 +11,9 @@ import requests
 from airflow_oauth_provider.exceptions import ApiRefusedTokenError, OriginError, TokenEndpointUnavailableError
 from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
 from airflow_oauth_provider.http.origin import OriginGuard
+from airflow_oauth_provider.http.session import ApiSession
 from tests.support.clock import Clock
+from tests.support.made_up import api_settings
 from tests.support.servers import Reply, Server
 from tests.support.sessions import UNAUTHORIZED, Api, session_on
 from tests.support.token_sources import Processes
@@ -83,16 +85,32 @@ def test_a_newer_token_in_the_store_is_used_and_not_dropped(aged: Processes) -> 
 
 
 @pytest.mark.statement(21)
-def test_a_newer_token_that_is_refused_too_is_no_complaint_about_the_body(aged: Processes, clock: Clock) -> None:
-    with Api(UNAUTHORIZED, UNAUTHORIZED) as api:
-        session = session_on(api, aged)
-        session.auth.source.get()
-        aged.start().fetch_new()
-        clock.advance(100)
-        with pytest.raises(ApiRefusedTokenError) as caught:
+def test_a_token_of_the_store_that_is_refused_too_is_renewed(aged: Processes, clock: Clock) -> None:
+    session_is_behind = aged.start()
+    session_is_behind.get()
+    aged.start().fetch_new()
+    clock.advance(100)
+    with Api(*[UNAUTHORIZED] * 2) as api:
+        session = ApiSession(api_settings(base_url=api.url), session_is_behind)
+        assert session.call("GET", "x").response.status_code == 200
+        assert api.tokens == ["token-1", "token-2", "token-3"]
+
+
+@pytest.mark.statement(21)
+def test_an_api_that_refuses_whatever_comes_gets_three_sends_and_costs_one_renewal(
+    aged: Processes, clock: Clock
+) -> None:
+    session_is_behind = aged.start()
+    session_is_behind.get()
+    aged.start().fetch_new()
+    clock.advance(100)
+    with Api(*[UNAUTHORIZED] * 9) as api:
+        session = ApiSession(api_settings(base_url=api.url), session_is_behind)
+        with pytest.raises(ApiRefusedTokenError, match="refuses a fresh token") as caught:
             session.call("GET", "x")
-        assert api.tokens == ["token-1", "token-2"]
+        assert api.tokens == ["token-1", "token-2", "token-3"]
     assert "body" not in str(caught.value)
+    assert len(aged.endpoint.asked) == 3
 
 
 def test_several_challenge_headers_are_read_as_one(aged: Processes) -> None:
@@ -129,10 +147,9 @@ def test_a_body_that_can_be_sent_once_is_not_sent_again(aged: Processes) -> None
         return Reply(raw=b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
 
     with Server(refuse) as api:
-        with pytest.raises(ApiRefusedTokenError):
+        with pytest.raises(ApiRefusedTokenError, match="body can be read only once"):
             session_on(api, aged).call("POST", "x", data=lines())
         assert len(api.seen) == 1
-    assert len(aged.endpoint.asked) == 1
 
 
 @pytest.mark.statement(24)

@@ -250,9 +250,9 @@ def test_a_body_that_can_be_read_once_is_not_repeated_by_retry_args_either() -> 
         {"made_up_option": 1},
     ],
 )
-def test_a_request_that_cannot_be_built_is_our_error_and_is_not_tried_again(kwargs: dict[str, Any]) -> None:
+def test_a_request_that_cannot_be_sent_is_our_error_and_is_not_tried_again(kwargs: dict[str, Any]) -> None:
     with Api() as api:
-        with pytest.raises(SettingsError, match="cannot be built"):
+        with pytest.raises(SettingsError, match="cannot be sent"):
             session_on(api).call("GET", "x", **kwargs)
         assert api.seen == []
 

@@ -78,9 +78,11 @@ def test_a_process_that_does_not_get_the_lease_at_once_goes_on(clock: Clock) -> 
 
 
 @pytest.mark.statement(54)
-@pytest.mark.parametrize("failure", [TokenEndpointUnavailableError("down"), InvalidClientError("no")])
+@pytest.mark.parametrize(
+    ("failure", "pause_s"), [(TokenEndpointUnavailableError("down"), 31), (InvalidClientError("no"), 61)]
+)
 def test_a_failed_early_refresh_is_one_log_line_and_a_pause_and_harms_nobody(
-    clock: Clock, caplog: pytest.LogCaptureFixture, failure: OAuth2Error
+    clock: Clock, caplog: pytest.LogCaptureFixture, failure: OAuth2Error, pause_s: float
 ) -> None:
     processes = Processes()
     sources = due(clock, processes, 5)
@@ -91,10 +93,28 @@ def test_a_failed_early_refresh_is_one_log_line_and_a_pause_and_harms_nobody(
             settle()
     assert len(processes.endpoint.asked) == 2
     assert len([r for r in caplog.records if "early refresh of a token failed" in r.getMessage()]) == 1
-    clock.advance(31)
+    clock.advance(pause_s - 2)
+    sources[0].get()
+    settle()
+    assert len(processes.endpoint.asked) == 2
+    clock.advance(6)
     sources[0].get()
     settle()
     assert sources[0].get().value == "token-2"
+
+
+@pytest.mark.statement(55)
+def test_a_pause_that_the_server_asked_of_an_early_refresh_is_kept_by_all(clock: Clock) -> None:
+    processes = Processes()
+    sources = due(clock, processes, 2)
+    processes.endpoint.script = [TokenEndpointUnavailableError("slow down", status_code=429, retry_after_s=300)]
+    sources[0].get()
+    settle()
+    clock.advance(200)
+    for source in (*sources, processes.start()):
+        assert source.get().value == "token-1"
+        settle()
+    assert len(processes.endpoint.asked) == 2
 
 
 def test_a_remembered_refusal_stops_the_early_refresh(clock: Clock) -> None:

@@ -22,6 +22,12 @@ def source(
     return registry.token_source(settings or client_settings(), store_url=url, store_keys=keys, airflow_home=home)
 
 
+def place(url: str) -> str:
+    """Return where the store lies, which is settled by its first use."""
+    registry._stores[url].read("made-up")
+    return registry._stores[url].describe()
+
+
 def test_every_hook_of_one_client_gets_the_same_source_and_another_client_another(tmp_path: Path) -> None:
     assert source(tmp_path) is source(tmp_path)
     assert source(tmp_path) is not source(tmp_path, client_settings(scope="other"))
@@ -32,21 +38,21 @@ def test_every_hook_of_one_client_gets_the_same_source_and_another_client_anothe
 
 def test_the_default_store_lies_in_airflows_home_in_a_folder_of_the_user(tmp_path: Path) -> None:
     source(tmp_path, url="file://")
-    assert registry._stores["file://"].describe() == f"file://{tmp_path}/oauth2_tokens/{UID}"
+    assert place("file://") == f"file://{tmp_path}/oauth2_tokens/{UID}"
 
 
 @pytest.mark.parametrize("name", ["tokens", "with a blank", "ümlaut"])
 def test_a_store_may_lie_in_a_named_folder(tmp_path: Path, name: str) -> None:
     url = (tmp_path / name).as_uri()
     source(tmp_path / "home", url=url)
-    assert registry._stores[url].describe() == f"{url}/{UID}"
+    assert place(url) == f"{url}/{UID}"
     assert (tmp_path / name / UID).is_dir()
     assert not (tmp_path / "home").exists()
 
 
 def test_a_memory_store_writes_no_file(tmp_path: Path) -> None:
     source(tmp_path, url="memory://")
-    assert registry._stores["memory://"].describe() == "memory://"
+    assert place("memory://") == "memory://"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,8 +72,8 @@ def test_where_airflows_home_is_not_writable_the_temporary_folder_is_used_and_th
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source(tmp_path / "home")
     source(tmp_path / "home", client_settings(scope="other"))
-    assert registry._stores["file://"].describe() == f"file://{tmp_path}/airflow-oauth2-{UID}"
-    assert len([r for r in caplog.records if "Tokens cannot be kept there" in r.getMessage()]) == 1
+    assert place("file://") == f"file://{tmp_path}/airflow-oauth2-{UID}"
+    assert len([r for r in caplog.records if "Tokens cannot be kept in" in r.getMessage()]) == 1
 
 
 def test_where_nothing_is_writable_tokens_stay_in_memory_and_that_is_said_once(
@@ -79,7 +85,7 @@ def test_where_nothing_is_writable_tokens_stay_in_memory_and_that_is_said_once(
     monkeypatch.setattr(FileStore, "__init__", refuse)
     source(tmp_path)
     source(tmp_path, client_settings(scope="other"))
-    assert registry._stores["file://"].describe() == "memory://"
+    assert place("file://") == "memory://"
     assert len([r for r in caplog.records if "shares its tokens with no other" in r.getMessage()]) == 1
 
 

@@ -122,7 +122,7 @@ def test_a_lease_that_came_too_late_is_given_back(store: Faulty) -> None:
     assert guarded.try_lease("name") is None
     store.go_on.set()
     for thread in threading.enumerate():
-        if thread.name == "oauth2-token-store":
+        if thread.name == "oauth2-bounded":
             thread.join()
     assert store.leases[0] is not None
     store.fault = lambda: None

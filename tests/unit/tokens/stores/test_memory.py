@@ -32,10 +32,13 @@ def test_a_tombstone_keeps_the_generation() -> None:
     assert store.read("name") == Entry(2, None)
 
 
-def test_entries_that_have_ended_are_deleted_by_the_next_write(clock: Clock) -> None:
+def test_entries_are_deleted_when_no_lease_can_build_on_them_any_more(clock: Clock) -> None:
     store = MemoryStore()
     store.write("old", b"x", expected=None, ttl_s=60)
     clock.advance(61)
+    store.write("new", b"x", expected=None, ttl_s=60)
+    assert store.read("old").generation == 1
+    clock.advance(100)
     store.write("new", b"x", expected=None, ttl_s=60)
     assert store.read("old") == Entry()
     assert store.read("new").sealed == b"x"

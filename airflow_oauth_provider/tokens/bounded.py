@@ -1,0 +1,59 @@
+"""An operation with an end, whatever it waits for: name resolution and dead network folders know no time-out."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def bounded(operation: Callable[[], T], seconds: float, *, undo: Callable[[T], object] | None = None) -> T:
+    """
+    Return what *operation* returns, or raise what it raises.
+
+    It runs in a thread of its own: one that hangs is left behind, and a daemon holds up no exit.
+
+    :param undo: called with a result that comes too late
+    :raises TimeoutError: it takes more than *seconds*
+    :raises RuntimeError: no thread can be started: Python shuts down, or the machine has none left
+    """
+    call: _Call[T] = _Call(operation, undo)
+    threading.Thread(target=call.run, name="oauth2-bounded", daemon=True).start()
+    return call.result_within(seconds)
+
+
+class _Call(Generic[T]):
+    def __init__(self, operation: Callable[[], T], undo: Callable[[T], object] | None) -> None:
+        self._operation = operation
+        self._undo = undo
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._given_up = False
+        self._results: list[T] = []
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            result = self._operation()
+        except Exception as error:  # noqa: BLE001  # raised again where it is waited for
+            self._error = error
+        else:
+            with self._lock:
+                self._results.append(result)
+                if self._given_up and self._undo is not None:
+                    self._undo(result)
+        self._done.set()
+
+    def result_within(self, seconds: float) -> T:
+        if not self._done.wait(seconds):
+            with self._lock:
+                self._given_up = not self._results
+            if self._given_up:
+                raise TimeoutError(f"no answer within {seconds:g} s")
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
