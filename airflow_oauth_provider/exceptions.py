@@ -85,7 +85,7 @@ class SettingsError(PermanentError):
 
 
 class OriginError(PermanentError):
-    """A request would have taken the token to a server that may not see it; nothing was sent."""
+    """A request would have taken the token to a server that may not see it; nothing was sent there."""
 
 
 class TokenExposureError(PermanentError):

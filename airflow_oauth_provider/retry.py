@@ -13,7 +13,13 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_oauth_provider.exceptions import OAuth2Error, TransientError
+from airflow_oauth_provider.exceptions import (
+    ApiRefusedError,
+    OAuth2Error,
+    PermanentError,
+    SettingsError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -92,6 +98,34 @@ class RetryPolicy:
 
 TOKEN_REQUEST_POLICY = RetryPolicy(attempts=3, total_s=90.0, max_retry_after_s=30.0)
 API_CALL_POLICY = RetryPolicy(attempts=5, total_s=300.0, max_retry_after_s=60.0)
+
+
+def retrying_as_told(log: logging.Logger, retry_args: Mapping[str, Any]) -> Retrying:
+    """
+    Return what *retry_args* say, for tenacity; the last error is raised itself, and each pause is one line in *log*.
+
+    Without a ``retry`` of their own everything is tried again, as in tenacity, but what no repetition can change.
+
+    :raises SettingsError: ``tenacity.Retrying`` does not take them
+    """
+    import tenacity
+
+    def can_change(error: BaseException) -> bool:
+        return isinstance(error, ApiRefusedError) or not isinstance(error, PermanentError)
+
+    def say_so(state: RetryCallState) -> None:
+        log.warning(
+            "%s Attempt %d failed; the next one comes in %.1f s.",
+            _error_of(state),
+            state.attempt_number,
+            state.upcoming_sleep,
+        )
+
+    ours = {"retry": tenacity.retry_if_exception(can_change), "before_sleep": say_so}
+    try:
+        return tenacity.Retrying(**{**ours, **retry_args, "reraise": True})
+    except TypeError as error:
+        raise SettingsError(f"retry_args are not what tenacity.Retrying takes: {error}.") from None
 
 
 def retry_after_s(headers: Mapping[str, Any], now: float | None = None) -> float | None:

@@ -20,12 +20,16 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
 )
 from airflow_oauth_provider.network import certificate_problem, describe, misconfiguration, never_connected
-from airflow_oauth_provider.retry import API_CALL_POLICY, RETRIED_STATUSES, UNPROCESSED_STATUSES, retry_after_s
+from airflow_oauth_provider.retry import (
+    API_CALL_POLICY,
+    RETRIED_STATUSES,
+    UNPROCESSED_STATUSES,
+    retry_after_s,
+    retrying_as_told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from tenacity import Retrying
 
     from airflow_oauth_provider.http.body import Body
     from airflow_oauth_provider.masking import Redactor
@@ -104,7 +108,7 @@ class ApiCall:
         began = time.monotonic()
         retrying = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)
         if retry_args and self._body.repeatable:
-            retrying = _changed(retrying, retry_args)
+            retrying = retrying_as_told(log, retry_args)
         try:
             response = retrying(self._attempt)
         except OAuth2Error:
@@ -166,15 +170,3 @@ class ApiCall:
 
     def _shown(self) -> str:
         return self._redactor()(self._what)
-
-
-def _changed(retrying: Retrying, retry_args: Mapping[str, Any]) -> Retrying:
-    """Return the policy as *retry_args* want it; what they leave out stays as it is."""
-    import tenacity
-
-    # Without an end of their own there is none, as in tenacity; but what may be repeated is still ours to know.
-    ours = {"retry": retrying.retry, "before_sleep": retrying.before_sleep}
-    try:
-        return tenacity.Retrying(**{**ours, **retry_args, "reraise": True})
-    except TypeError as error:
-        raise SettingsError(f"retry_args are not what tenacity.Retrying takes: {error}.") from None

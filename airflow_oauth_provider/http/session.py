@@ -17,7 +17,7 @@ from airflow_oauth_provider.http.body import Body
 from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
 from airflow_oauth_provider.http.origin import Origin, OriginGuard, parse_origin
 from airflow_oauth_provider.http.pool import KeepAlive, shared_adapter
-from airflow_oauth_provider.masking import Redactor
+from airflow_oauth_provider.masking import Redactor, escape_control_characters
 from airflow_oauth_provider.network import is_loopback, proxies_for
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class ApiSession(requests.Session):
         return ApiCall(
             send,
             self._error_of,
-            what=f"{method} {url.partition('?')[0][:300]}",
+            what=escape_control_characters(f"{method} {url.partition('?')[0][:300]}"),
             body=Body(kwargs.get("data"), kwargs.get("files")),
             redactor=self.redactor,
             check=check,

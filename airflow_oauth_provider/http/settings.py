@@ -12,7 +12,7 @@ class ApiSettings:
     """
     An API and what may be sent to it.
 
-    :param base_url: with scheme and optional path, without a slash at its end
+    :param base_url: with scheme and optional path
     :param headers: for every call
     :param secret_headers: the same, for values that nobody may see
     :param allowed_hosts: further exact origins that may receive the token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,16 @@ class SealedEntries:
         return self._places[0][1]
 
     def token(self) -> StoredToken | None:
-        """Return the stored token that lives the longest, whatever its age."""
-        found: list[StoredToken] = []
+        """Return the stored token, the first one that lives; when none does, one that has ended."""
+        ended: StoredToken | None = None
         for place, (_, keys) in enumerate(self._places):
             generation, members = self._read(place, TOKEN, keys.request)
             if members is not None and (token := _token_from(members)) is not None:
-                found.append(StoredToken(token, generation, place))
-        return max(found, key=lambda stored: stored.token.expires_at, default=None)
+                stored = StoredToken(token, generation, place)
+                if token.expires_at > time.time():
+                    return stored
+                ended = ended or stored
+        return ended
 
     def generation(self) -> int:
         """Return the generation on which the next write builds."""

@@ -18,7 +18,6 @@ from airflow_oauth_provider.exceptions import (
     ApiRefusedTokenError,
     OAuth2Error,
     PermanentError,
-    TokenEndpointUnavailableError,
     TransientError,
 )
 from airflow_oauth_provider.masking import mask_in_airflow
@@ -143,8 +142,9 @@ class TokenSource:
             return token
         give_up_at = time.monotonic() + self._patience_s(refused)
         try:
-            if not self._wait_for_threads(refused, give_up_at):
-                return self._obtain_alone(refused, give_up_at)
+            if not self._fetching.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
+                old = self._living(refused)
+                return old.token if old is not None else self._obtain_alone(refused, give_up_at)
             try:
                 return self._look(refused) or self._obtain_alone(refused, give_up_at)
             finally:
@@ -157,18 +157,6 @@ class TokenSource:
                 self._silent_until = time.monotonic() + AHEAD_PAUSE_S
                 log.warning("No new token for now; the present one lives for another %.0f s. %s", old.life_s(), error)
             return old.token
-
-    def _wait_for_threads(self, refused: AccessToken | None, give_up_at: float) -> bool:
-        """
-        Return True when it is this thread's turn, False when that takes too long.
-
-        :raises TokenEndpointUnavailableError: it takes too long, and there is a token to go on with
-        """
-        if self._fetching.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
-            return True
-        if self._living(refused) is not None:
-            raise TokenEndpointUnavailableError("Another thread has been fetching the next token for a while.")
-        return False
 
     def _obtain_alone(self, refused: AccessToken | None, give_up_at: float) -> AccessToken:
         """Fetch under the lease."""
@@ -239,7 +227,8 @@ class TokenSource:
     def _patience_s(self, refused: AccessToken | None) -> float:
         """Return how long to wait for somebody else's fetch: not long while the present token lives."""
         old = self._living(refused)
-        return LEASE_S if old is None else max(0.0, min(PATIENCE_S, old.life_s() - 1))
+        # A while longer than a lease lives: whoever takes over a dead one needs the time for its own fetch.
+        return LEASE_S + PATIENCE_S if old is None else max(0.0, min(PATIENCE_S, old.life_s() - 1))
 
     # Ahead of time ----------------------------------------------------------------------------------------------
 

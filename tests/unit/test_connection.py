@@ -253,6 +253,12 @@ def test_no_secret_stands_in_the_repr_of_the_settings() -> None:
     assert CLIENT_ID in shown
 
 
+def test_a_client_id_with_a_colon_cannot_be_sent_raw() -> None:
+    with pytest.raises(SettingsError, match="colon"):
+        read({"basic_encoding": "raw"}, login="urn:app")
+    assert read(login="urn:app").client.client_id == "urn:app"
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = read()
     with pytest.raises(AttributeError):

@@ -4,6 +4,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_oauth_provider.network import (
     certificate_problem,
     describe,
     is_loopback,
+    misconfiguration,
     never_connected,
     proxies_for,
     timed_out,
@@ -143,6 +145,31 @@ def test_a_certificate_problem_is_found_wherever_it_lies() -> None:
     assert certificate_problem(wrapped) == "self-signed certificate"
     assert certificate_problem(requests.exceptions.SSLError("handshake")) is None
     assert certificate_problem(requests.ConnectionError()) is None
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_ca_bundle_that_is_none_is_a_matter_of_verify(tmp_path: Path, content: str | None) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with Server(lambda _: Reply()) as server, pytest.raises(OSError) as caught:  # noqa: PT011  # requests' or ssl's
+        requests.get(f"https://127.0.0.1:{server.port}/", verify=str(bundle), timeout=5)
+    assert "check verify" in (misconfiguration(caught.value) or "")
+
+
+def test_a_proxy_that_cannot_be_used_is_a_matter_of_proxies() -> None:
+    error = failure(lambda: requests.get("https://api.example.com/", proxies={"https": "http:///x"}, timeout=1))
+    assert "check proxies" in (misconfiguration(error) or "")
+
+
+def test_a_socks_proxy_without_its_package_says_what_to_install() -> None:
+    error = requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+    assert "requests[socks]" in (misconfiguration(error) or "")
+
+
+def test_what_the_network_does_is_no_misconfiguration() -> None:
+    assert misconfiguration(requests.ConnectionError(ConnectionResetError(104, "reset"))) is None
+    assert misconfiguration(requests.ReadTimeout("x")) is None
 
 
 def test_another_tls_failure_is_named() -> None:

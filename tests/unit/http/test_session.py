@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -137,6 +138,28 @@ def test_a_call_cannot_bring_credentials_of_its_own(session: ApiSession, kwargs:
         session.get("x", **kwargs)
 
 
+@pytest.mark.parametrize("method", ["", "GET X", "GET\r\nX: y", None, 7])
+def test_a_method_that_is_none_is_our_error(session: ApiSession, method: Any) -> None:
+    with pytest.raises(SettingsError, match="not an HTTP method"):
+        session.call(method, "x")
+
+
+def test_headers_that_are_no_mapping_are_our_error(session: ApiSession) -> None:
+    with pytest.raises(SettingsError, match="headers is a list"):
+        session.call("GET", "x", headers=[("X-A", "1")])
+
+
+def test_a_body_that_can_be_read_once_is_not_redirected() -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"a line"
+
+    redirect = Reply(raw=b"HTTP/1.1 307 Moved\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+    with Server(lambda _: redirect) as api:
+        with pytest.raises(ApiRefusedError, match="body can be read only once"):
+            session_on(api).call("PUT", "x", data=lines())
+        assert len(api.seen) == 1
+
+
 def test_a_plain_sessions_methods_work_and_return_any_answer(
     session: ApiSession, requests_mock: mocking.Mocker
 ) -> None:
@@ -240,8 +263,8 @@ def test_more_than_five_redirects_are_an_error() -> None:
 
 
 def test_without_redirects_the_redirect_itself_is_the_answer() -> None:
-    with Api(Reply(302, b"", {"Location": "/again"})) as api:
-        assert session_on(api).call("GET", "x", allow_redirects=False).response.status_code == 302
+    with Api(Reply(302, b"", {"Location": "/a"})) as api:
+        assert session_on(api).get("x", allow_redirects=False).status_code == 302
 
 
 def test_connections_belong_to_the_process_and_outlive_a_session() -> None:

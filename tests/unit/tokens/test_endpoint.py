@@ -4,6 +4,7 @@ import gzip
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,27 @@ def test_a_certificate_that_is_not_to_be_trusted_is_not_tried_again(
     with pytest.raises(CertificateError, match=r"self-signed certificate.*verify of the connection"):
         endpoint.fetch()
     assert clock.slept == []
+
+
+def test_a_machine_without_a_thread_left_still_gets_its_token(
+    server: OAuthServer, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("airflow_oauth_provider.tokens.endpoint.bounded", refuse)
+    assert endpoint.fetch().value in server.tokens
+
+
+def test_an_exchange_that_does_not_get_as_far_as_a_socket_ends_too(
+    endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved = threading.Event()
+    monkeypatch.setattr("airflow_oauth_provider.tokens.endpoint._GRACE_S", 0.05)
+    monkeypatch.setattr(requests.Session, "post", lambda *_, **__: resolved.wait(30))
+    with pytest.raises(TokenEndpointUnavailableError, match="did not finish"):
+        endpoint.fetch_once(0.1)
+    resolved.set()
 
 
 def test_a_narrower_scope_is_said_in_the_log(server: OAuthServer, caplog: pytest.LogCaptureFixture) -> None:

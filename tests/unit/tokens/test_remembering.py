@@ -96,6 +96,14 @@ def test_a_test_of_the_connection_fetches_a_new_token_that_replaces_the_stored_o
     assert processes.endpoint.asked[1] is not None
 
 
+def test_after_a_rotation_of_the_store_key_a_tests_token_replaces_one_that_lives_longer() -> None:
+    processes = Processes(lifetime_s=3600)
+    processes.start(store_keys=("old",)).get()
+    processes.endpoint.lifetime_s = 600
+    assert processes.start(store_keys=("new", "old")).fetch_new().value == "token-2"
+    assert processes.start(store_keys=("new", "old")).get().value == "token-2"
+
+
 def test_a_test_of_the_connection_ignores_and_ends_a_remembered_refusal() -> None:
     processes = Processes()
     processes.endpoint.script = [InvalidClientError("no")]
