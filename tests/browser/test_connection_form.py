@@ -73,6 +73,7 @@ def test_a_new_connection_is_stored_as_typed_and_its_test_says_what_came(
         "base_url": shop.base_url,
         "scope": "orders:read status:read",
         "auth_method": "client_secret_post",
+        "basic_encoding": "rfc6749",
         "test_endpoint": "status",
         "secret_headers": {"X-Api-Key": API_KEY},
         "leeway": 45,

@@ -33,9 +33,7 @@ def mocked(session: ApiSession, requests_mock: Any) -> ApiSession:
 @pytest.fixture
 def session(requests_mock: mocking.Mocker) -> ApiSession:
     requests_mock.register_uri(mocking.ANY, mocking.ANY, json={"ok": True})
-    made = ApiSession(api_settings(), Processes().start())
-    mocked(made, requests_mock)
-    return made
+    return mocked(ApiSession(api_settings(), Processes().start()), requests_mock)
 
 
 @pytest.mark.parametrize(
