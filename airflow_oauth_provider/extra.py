@@ -61,10 +61,7 @@ class Extra:
         value = self._scalar(key)
         if value is None:
             return None
-        if isinstance(value, _Fraction):
-            raise SettingsError(
-                f"{key} came as the number {value}, which may not be what was written: put it in quotes as JSON text."
-            )
+        _refuse_fraction(value, key)
         text = _as_text(value).strip()
         choices = list(among)
         if text and choices and text not in choices:
@@ -99,7 +96,7 @@ class Extra:
     def flag(self, key: str) -> bool | None:
         """Return true or false."""
         value = self._scalar(key)
-        if value is None or value == "":
+        if value is None or _as_text(value).strip() == "":
             return None
         flag = _FLAGS.get(_as_text(value).strip().lower())
         if flag is None:
@@ -118,6 +115,8 @@ class Extra:
             raise SettingsError(f'{key} is not a JSON object such as {{"name": "value"}}.')
         if nested := [name for name, item in value.items() if isinstance(item, dict | list)]:
             raise SettingsError(f"{key}: the value of {nested[0][:60]!r} is not text.")
+        for name, item in value.items():
+            _refuse_fraction(item, f"{key}: the value of {name[:60]!r}")
         return tuple((name, _as_text(item)) for name, item in value.items() if item is not None and item != "")
 
     def _scalar(self, key: str) -> str | int | None:
@@ -137,6 +136,14 @@ def refuse_masked_value(value: str | None, field: str) -> None:
     """
     if value is not None and value.strip() == MASKED:
         raise SettingsError(f"{field} is ***: a masked value was copied. Enter the real one.")
+
+
+def _refuse_fraction(value: Any, what: str) -> None:
+    """Raise for a number that a connection URI may have changed: it turns ``1e5`` into 100000.0, and 1.10 into 1.1."""
+    if isinstance(value, _Fraction):
+        raise SettingsError(
+            f"{what} came as the number {value[:30]}, which may not be what was written: put it in quotes as JSON text."
+        )
 
 
 def _refuse_masked(value: Any, key: str) -> None:

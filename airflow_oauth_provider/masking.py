@@ -65,11 +65,11 @@ class Redactor:
 
     def _without_cut_secret(self, text: str) -> str:
         """Return *text* without the beginning of a secret at its end, where somebody cut it."""
-        text = text.rstrip("\ufffd…. ")
+        bare = text.rstrip("\ufffd…. ")
         for form in self._forms:
-            for length in range(min(len(form) - 1, len(text)), _SHORTEST_CUT - 1, -1):
-                if text.endswith(form[:length]):
-                    return text[:-length] + MASK
+            for length in range(min(len(form) - 1, len(bare)), _SHORTEST_CUT - 1, -1):
+                if bare.endswith(form[:length]):
+                    return bare[:-length] + MASK
         return text
 
 
