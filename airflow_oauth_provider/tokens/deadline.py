@@ -26,7 +26,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, seconds: float) -> None:
         self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._shut_down)
+        self._timer = threading.Timer(seconds, self.shut_down)
         self._timer.daemon = True
         self._ends_at = time.monotonic() + seconds
         super().__init__(max_retries=0)
@@ -56,7 +56,7 @@ class DeadlineAdapter(HTTPAdapter):
         return self._watch(super().proxy_manager_for(*args, **kwargs))
 
     def _watch(self, manager: urllib3.PoolManager) -> urllib3.PoolManager:
-        sockets = self._sockets
+        sockets, outer = self._sockets, self
 
         def watched(connection: type[Any]) -> type[Any]:
             class Watched(connection):  # type: ignore[misc]
@@ -64,6 +64,8 @@ class DeadlineAdapter(HTTPAdapter):
                     new: socket.socket = super()._new_conn()
                     # A duplicate: TLS takes the original's descriptor over while it still shakes hands.
                     sockets.append(new.dup())
+                    if outer.passed:  # it came after the timer
+                        outer.shut_down()
                     return new
 
             return Watched
@@ -74,7 +76,8 @@ class DeadlineAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {scheme: pool(base) for scheme, base in manager.pool_classes_by_scheme.items()}
         return manager
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """End all exchanges at once."""
         for duplicate in self._sockets:
             with suppress(OSError):
                 duplicate.shutdown(socket.SHUT_RDWR)

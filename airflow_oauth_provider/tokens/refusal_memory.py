@@ -55,8 +55,9 @@ class RefusalMemory:
                 self._entries.forget_refusal(scope)
 
     def _last(self, scope: Scope) -> Refusal | None:
-        """Return what is remembered, ended or not."""
-        return self._own.get(scope) or self._entries.refusal(scope, time.time())
+        """Return what is remembered and ends last, ended or not."""
+        known = (self._own.get(scope), self._entries.refusal(scope, time.time()))
+        return max(filter(None, known), key=lambda refusal: refusal.until, default=None)
 
     def _write(self, scope: Scope, refusal: Refusal) -> None:
         # In the store alone where it can be written: there, another process may end it.

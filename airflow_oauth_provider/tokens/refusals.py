@@ -18,6 +18,7 @@ from airflow_oauth_provider.exceptions import (
     InvalidClientError,
     OAuth2Error,
     PermanentError,
+    SettingsError,
     TokenEndpointUnavailableError,
     UnauthorizedClientError,
 )
@@ -140,8 +141,8 @@ def scope_of(failure: OAuth2Error) -> Scope:
 def _remembered_s(failure: OAuth2Error, count: int) -> float:
     if scope_of(failure) is Scope.CLIENT and failure.retry_after_s:
         return min(failure.retry_after_s, MAX_THROTTLE_S)
-    # A certificate is mended on the machine, which no name shows: tried again soon.
-    if isinstance(failure, PermanentError) and not isinstance(failure, CertificateError):
+    # A certificate or a CA bundle is mended on the machine, which no name shows: tried again soon.
+    if isinstance(failure, PermanentError) and not isinstance(failure, CertificateError | SettingsError):
         return min(FIRST_REFUSAL_S * 2.0 ** (count - 1), MAX_REFUSAL_S)
     return min(FIRST_FAILURE_S * 2.0 ** (count - 1), MAX_FAILURE_S)
 

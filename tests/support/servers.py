@@ -85,18 +85,27 @@ class Server:
 
             def answer(self) -> None:
                 parts = urlsplit(self.path)
-                length = int(self.headers.get("Content-Length") or 0)
                 seen = Seen(
                     self.command,
                     parts.path,
                     parse_qsl(parts.query, keep_blank_values=True),
                     {name.lower(): value for name, value in self.headers.items()},
-                    self.rfile.read(length),
+                    self.body(),
                     self.client_address,
                     time.time(),
                 )
                 outer.seen.append(seen)
                 self.reply(outer.script(seen))
+
+            def body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                chunks = []
+                while size := int(self.rfile.readline(), 16):
+                    chunks.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(chunks)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815
 

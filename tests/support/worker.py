@@ -19,6 +19,14 @@ def get_token(**surroundings: Any) -> str:
     return str(surrounded_hook(**surroundings).get_token().fingerprint)
 
 
+def get_token_where_folders_hang(seconds: float = 30.0) -> float:
+    """Return the remaining life of the token, where the store's folder lies on a network that is gone."""
+    from pathlib import Path
+
+    Path.mkdir = lambda *_, **__: time.sleep(seconds)  # type: ignore[method-assign]
+    return float(hook().get_token().expires_at - time.time())
+
+
 def call(endpoint: str = "orders", method: str = "GET", calls: int = 1, **surroundings: Any) -> list[int]:
     """Return the statuses of calls, each by a hook of its own, as tasks make them."""
     surrounded_hook(**surroundings)

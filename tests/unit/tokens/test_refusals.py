@@ -13,6 +13,7 @@ from airflow_oauth_provider.exceptions import (
     InvalidScopeError,
     InvalidTargetError,
     OAuth2Error,
+    SettingsError,
     TokenEndpointUnavailableError,
     TokenRefusedError,
     TokenResponseError,
@@ -88,6 +89,7 @@ def test_a_refusal_is_remembered_for_60_s_doubling_to_10_min_while_it_repeats(fa
         InvalidGrantError("x"),
         throttled(),
         CertificateError("x"),
+        SettingsError("no CA bundle on this machine"),
     ],
 )
 def test_what_can_pass_is_remembered_for_5_to_30_s(failure: OAuth2Error) -> None:
