@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BUSY_TRIES = 10
+
 
 class AirflowApi:
     """
@@ -44,7 +46,12 @@ class AirflowApi:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send one request and return the JSON of its answer, ``None`` where there is none."""
-        response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=30, **options)
+        for _ in range(BUSY_TRIES):
+            response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=90, **options)
+            # SQLite lets one process write at a time; a request that had to give up has changed nothing.
+            if response.status_code != 500 or "Database error" not in response.text:
+                break
+            time.sleep(1)
         if not response.ok:
             raise RuntimeError(f"{method} {path}: {response.status_code} {response.text[:500]}")
         return response.json() if response.content else None

@@ -37,16 +37,17 @@ class Standalone:
     def __init__(self, home: Path, dags: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.output = home / "standalone.log"
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.api = AirflowApi(self.url, self._check_alive)
-        self._environment = {
+        self.arguments = ["standalone"]
+        self.environment = {
             **airflow_environment(home, dags),
             "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             # The log servers have fixed ports by default, which another Airflow may hold.
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
@@ -60,8 +61,8 @@ class Standalone:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                ["airflow", "standalone"],
-                env=self._environment,
+                ["airflow", *self.arguments],
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -104,7 +105,7 @@ class Standalone:
 
     def _check_alive(self) -> None:
         if self._process is not None and self._process.poll() is not None:
-            raise AirflowStoppedError(f"airflow standalone ended with code {self._process.returncode}")
+            raise AirflowStoppedError(f"airflow {self.arguments[0]} ended with code {self._process.returncode}")
 
 
 def airflow_environment(home: Path, dags: Path) -> dict[str, str]:
@@ -120,6 +121,8 @@ def airflow_environment(home: Path, dags: Path) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Many processes share SQLite here: each waits for its turn to write longer than the usual 5 s.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
     }

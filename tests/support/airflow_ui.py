@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from demo.airflow_api import AirflowApi
-from demo.standalone import airflow_environment, free_port
+from demo.standalone import Standalone
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 
-class AirflowUi:
+class AirflowUi(Standalone):
     """
     A context manager around ``airflow api-server``; everybody is an admin there, and connections can be tested.
 
@@ -26,22 +21,12 @@ class AirflowUi:
     """
 
     def __init__(self, home: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.api = AirflowApi(self.url, self._check_alive)
-        self.output = home / "api-server.log"
-        self._home = home
-        self._arguments = ["api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        self._environment = {
-            **airflow_environment(home, home / "dags"),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(home, home / "dags", {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"})
+        self.arguments = ["api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
 
     def stored_connections(self) -> dict[str, dict[str, Any]]:
         """Return every connection of the metadata database by its id, secrets in clear; its extra stays text."""
-        exported = self._home / "connections.json"
+        exported = self.home / "connections.json"
         self._run("connections", "export", str(exported), "--file-format", "json")
         found: dict[str, dict[str, Any]] = json.loads(exported.read_text(encoding="utf-8"))
         exported.unlink()
@@ -58,45 +43,14 @@ class AirflowUi:
         self.api.call("PATCH", f"connections/{conn_id}", params={"update_mask": "port"}, json=body)
 
     def __enter__(self) -> Self:
-        (self._home / "dags").mkdir(parents=True, exist_ok=True)
+        (self.home / "dags").mkdir(parents=True, exist_ok=True)
         self._run("db", "migrate")
-        with self.output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *self._arguments],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A session of its own, so that all of it can be stopped at once.
-                start_new_session=True,
-            )
-        try:
-            self.api.log_in()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End every process of the session: politely, then for good."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        return super().__enter__()
 
     def _run(self, *arguments: str) -> None:
         finished = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=180,
@@ -104,8 +58,3 @@ class AirflowUi:
         )
         if finished.returncode:
             raise RuntimeError(f"airflow {arguments[0]} {arguments[1]} failed: {finished.stderr[-2000:]}")
-
-    def _check_alive(self) -> None:
-        if self._process is not None and self._process.poll() is not None:
-            said = self.output.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"airflow api-server ended with code {self._process.returncode}: {said}")
