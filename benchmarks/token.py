@@ -61,7 +61,8 @@ def stored_token(server: BenchmarkServer, home: str) -> None:
         runs = [worker("token", server, home, secret) for _ in range(RUNS)]
         times = sorted(run["token_ms"] for run in runs)
         scrypt = min(run["scrypt_ms"] for run in runs)
-        beyond = f", of which scrypt {scrypt:.1f}" if name == "short secret" else ""
+        library = min(run["library_ms"] for run in runs)
+        beyond = f", of which scrypt {scrypt:.1f}" if name == "short secret" else f"  (OpenSSL's set-up: {library:.1f})"
         print(f"   stored, {name:13} {times[0]:8.2f} {median(times):8.2f}{beyond}")
     fetched = sorted(run["fetch_ms"] for run in (worker("fetch", server, home, "s" * 40) for _ in range(RUNS)))
     print(f"   fetched by a script  {fetched[0]:8.2f} {median(fetched):8.2f}  on loopback; real servers take 50-500")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import html
 import json
 from typing import Any
@@ -100,10 +101,16 @@ def test_printable_text_is_left_as_it_is() -> None:
     assert escape_control_characters("Grüße, 世界 ☃") == "Grüße, 世界 ☃"
 
 
+def plain_forms(secret: str) -> set[str]:
+    base64_forms = {base64.b64encode(secret.encode()), base64.urlsafe_b64encode(secret.encode())}
+    return echoed_forms(secret) - {form.decode().rstrip("=") for form in base64_forms}
+
+
 def test_airflow_gets_all_forms_of_all_secrets_in_one_call(handed_over: list[Any]) -> None:
     mask_in_airflow([AWKWARD, "", "another secret"])
     assert len(handed_over) == 1
-    assert set(handed_over[0]) == echoed_forms(AWKWARD) | echoed_forms("another secret")
+    # Without their base64: a secret travels so together with its client id alone, and that pair is handed over itself.
+    assert set(handed_over[0]) == plain_forms(AWKWARD) | plain_forms("another secret")
 
 
 def test_a_secret_is_handed_over_once_a_process(handed_over: list[Any]) -> None:
@@ -111,8 +118,8 @@ def test_a_secret_is_handed_over_once_a_process(handed_over: list[Any]) -> None:
     mask_in_airflow(["one secret"])
     mask_in_airflow(["", "one secret", "a new one"])
     assert [sorted(call) for call in handed_over] == [
-        sorted(echoed_forms("one secret")),
-        sorted(echoed_forms("a new one")),
+        sorted(plain_forms("one secret")),
+        sorted(plain_forms("a new one")),
     ]
 
 
