@@ -23,6 +23,7 @@ __all__ = [
     "InvalidTargetError",
     "OAuth2Error",
     "OriginError",
+    "PaginationLoopError",
     "PermanentError",
     "ResponseCheckError",
     "ResponseFormatError",
@@ -156,7 +157,11 @@ class ApiRefusedTokenError(TransientError):
 
 
 class ResponseFormatError(TransientError):
-    """The API's answer says that it is JSON, but is not."""
+    """The API's answer is not what it says, or not what was asked for: no JSON, no such list, a bad line."""
+
+
+class PaginationLoopError(PermanentError):
+    """The API leads from page to page without an end."""
 
 
 class ResponseCheckError(TransientError):

@@ -100,6 +100,8 @@ def describe(error: BaseException, ambient: BaseException | None = None) -> str:
 def _described(error: BaseException, ambient: BaseException | None, chain: list[BaseException]) -> str:
     if timed_out(error, ambient):
         return "no connection in time" if never_connected(error, ambient) else "no answer in time"
+    if broken_off := next((cause for cause in chain if isinstance(cause, BrokenOffError)), None):
+        return str(broken_off)
     for cause in reversed(chain):
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
             return "the host name is not known"
@@ -112,6 +114,10 @@ def _described(error: BaseException, ambient: BaseException | None, chain: list[
     if any(isinstance(c, requests.exceptions.ContentDecodingError) for c in chain):
         return "the answer's compression is broken"
     return "the connection broke off"
+
+
+class BrokenOffError(requests.exceptions.ChunkedEncodingError):
+    """A body that is not whole; the text says how far it came."""
 
 
 def causes(error: BaseException, ambient: BaseException | None = None) -> Iterator[BaseException]:

@@ -66,8 +66,13 @@ class RetryPolicy:
         *,
         retry_if: Callable[[BaseException], bool],
         sleep: Callable[[float], None] = time.sleep,
+        on_pause: Callable[[BaseException | None, float], None] | None = None,
     ) -> Retrying:
-        """Return the policy for tenacity; the last error is raised itself, and each pause is one line in *log*."""
+        """
+        Return the policy for tenacity; the last error is raised itself, and each pause is one line in *log*.
+
+        :param on_pause: called with the error and the seconds of each pause before it begins
+        """
         import tenacity
 
         def wait(state: RetryCallState) -> float:
@@ -85,6 +90,8 @@ class RetryPolicy:
                 self.attempts,
                 state.upcoming_sleep,
             )
+            if on_pause is not None:
+                on_pause(_error_of(state), state.upcoming_sleep)
 
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(self.total_s),
@@ -100,7 +107,13 @@ TOKEN_REQUEST_POLICY = RetryPolicy(attempts=3, total_s=90.0, max_retry_after_s=3
 API_CALL_POLICY = RetryPolicy(attempts=5, total_s=300.0, max_retry_after_s=60.0)
 
 
-def retrying_as_told(log: logging.Logger, retry_args: Mapping[str, Any]) -> Retrying:
+def retrying_as_told(
+    log: logging.Logger,
+    retry_args: Mapping[str, Any],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    on_pause: Callable[[BaseException | None, float], None] | None = None,
+) -> Retrying:
     """
     Return what *retry_args* say, for tenacity; the last error is raised itself, and each pause is one line in *log*.
 
@@ -120,8 +133,10 @@ def retrying_as_told(log: logging.Logger, retry_args: Mapping[str, Any]) -> Retr
             state.attempt_number,
             state.upcoming_sleep,
         )
+        if on_pause is not None:
+            on_pause(_error_of(state), state.upcoming_sleep)
 
-    ours = {"retry": tenacity.retry_if_exception(can_change), "before_sleep": say_so}
+    ours = {"retry": tenacity.retry_if_exception(can_change), "before_sleep": say_so, "sleep": sleep}
     try:
         return tenacity.Retrying(**{**ours, **retry_args, "reraise": True})
     except TypeError as error:

@@ -9,10 +9,11 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
 from airflow_oauth_provider.get_provider_info import CONN_FIELDS, CONNECTION_TYPE, HOOK_NAME, UI_FIELD_BEHAVIOUR
+from airflow_oauth_provider.hooks.http_calls import HttpHookCalls
 
 # What a Dag file imports is paid at every parse: requests and what needs it come with the first call.
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import requests
 
@@ -22,16 +23,15 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.http.call import Answer
     from airflow_oauth_provider.http.session import ApiSession
     from airflow_oauth_provider.oauth2.token import AccessToken
+    from airflow_oauth_provider.pull.page import Page
+    from airflow_oauth_provider.pull.plan import Position
+    from airflow_oauth_provider.pull.progress import Progress
     from airflow_oauth_provider.tokens.source import TokenSource
-
-_RUN_OPTIONS = frozenset(
-    {"check_response", "timeout", "verify", "cert", "proxies", "stream", "allow_redirects", "max_redirects"}
-)
 
 _CACHED = frozenset({"_config", "_settings", "_source", "_session"})
 
 
-class OAuth2Hook(BaseHook):
+class OAuth2Hook(HttpHookCalls, BaseHook):
     """
     Calls an API that is protected by OAuth 2.0 client credentials (RFC 6749 §4.4).
 
@@ -113,59 +113,84 @@ class OAuth2Hook(BaseHook):
         """
         return self.get_conn().call(method, endpoint, **kwargs)
 
-    def run(
+    # Pages --------------------------------------------------------------------------------------------------------
+
+    def pages(
         self,
         endpoint: str | None = None,
+        *,
+        pagination: Any = None,
+        records: str | None = None,
+        response_format: str = "json",
+        method: str = "GET",
+        params: Any = None,
+        json: Any = None,
         data: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        extra_options: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> requests.Response:
+        headers: Mapping[str, str] | None = None,
+        csv_options: Mapping[str, Any] | None = None,
+        use_decimal: bool = False,
+        max_pages: int | None = None,
+        max_records: int | None = None,
+        concurrency: int = 1,
+        idempotent: bool | None = None,
+        retry_args: Mapping[str, Any] | None = None,
+        start: Position | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Page]:
         """
-        Do as ``HttpHook.run`` does, so that stock ``HttpOperator`` works on an ``oauth2`` connection.
+        Pull page after page, with one of them in memory.
 
-        :param data: the query for GET, nothing for HEAD, the body otherwise
-        :param extra_options: ``check_response``, ``timeout``, ``verify``, ``cert``, ``proxies``, ``stream``,
-            ``allow_redirects``, ``max_redirects``
+        :param endpoint: below the connection's base URL; or an absolute URL of an allowed origin
+        :param pagination: how the API says what is next: a class of :mod:`airflow_oauth_provider.pull.pagination`,
+            its dict, or a function from a response to the parameters of the next request; by default there is one page
+        :param records: JMESPath to the list of records; by default a JSON array is the list and an object one record
+        :param response_format: ``json``, ``ndjson``, ``csv``, ``xml`` or ``raw``
+        :param csv_options: for ``csv.reader``; and ``fieldnames`` where the first line is no header
+        :param use_decimal: JSON numbers with a fraction become ``Decimal``
+        :param max_pages: stop after so many pages
+        :param max_records: stop after so many records
+        :param concurrency: requests in flight, for ``Offset`` and ``PageNumber``; records come in order all the same
+        :param idempotent: lets POST and PATCH be repeated like GET
+        :param retry_args: for ``tenacity.Retrying``, in place of this package's policy, for each page
+        :param start: where a former pull stopped
+        :param progress: counts the pull; by default a line is logged each 30 seconds and at the end
+        :raises SettingsError: the parameters cannot be right; at once
+        :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`; while pages come
         """
-        return self._run(None, endpoint, data, headers, extra_options, **kwargs)
+        from airflow_oauth_provider.pull.plan import PullPlan
+        from airflow_oauth_provider.pull.progress import Progress
+        from airflow_oauth_provider.pull.puller import Puller
+        from airflow_oauth_provider.pull.request import PageRequest
 
-    def run_with_advanced_retry(self, _retry_args: Mapping[str, Any], *args: Any, **kwargs: Any) -> requests.Response:
-        """
-        Do as :meth:`run`, repeating as *_retry_args* say and not as this package would.
-
-        :param _retry_args: for ``tenacity.Retrying``; what they see are this package's errors
-        """
-        return self._run(_retry_args, *args, **kwargs)
-
-    def _run(
-        self,
-        retry_args: Mapping[str, Any] | None,
-        endpoint: str | None = None,
-        data: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        extra_options: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> requests.Response:
-        options = dict(extra_options or {})
-        if unknown := sorted(set(options) - _RUN_OPTIONS):
-            raise SettingsError(f"extra_options: {unknown[0]!r} is none of {', '.join(sorted(_RUN_OPTIONS))}.")
-        if data and self.method != "HEAD":
-            kwargs["params" if self.method == "GET" else "data"] = data
-        session = self.get_conn()
-        if (limit := options.pop("max_redirects", None)) is not None:
-            # A session of its own: the limit is none of the other calls'.
-            session = self._new_session()
-            session.max_redirects = min(_whole_number(limit, "max_redirects"), session.max_redirects)
-        return session.call(
-            self.method,
-            endpoint,
-            headers=headers,
-            check=options.pop("check_response", True),
+        plan = PullPlan.of(
+            pagination=pagination,
+            records=records,
+            response_format=response_format,
+            csv_options=csv_options,
+            use_decimal=use_decimal,
+            max_pages=max_pages,
+            max_records=max_records,
+            concurrency=concurrency,
+        )
+        return Puller(
+            self.get_conn(),
+            plan,
+            PageRequest(method.upper(), endpoint, params, json, data, headers),
+            progress=progress or Progress(self.log),
+            start=start,
+            idempotent=idempotent,
             retry_args=retry_args,
-            **options,
-            **kwargs,
-        ).response
+        ).pages()
+
+    def records(self, endpoint: str | None = None, **kwargs: Any) -> Iterator[Any]:
+        """
+        Pull record after record.
+
+        :param endpoint: as in :meth:`pages`
+        :param kwargs: as in :meth:`pages`
+        """
+        pages = self.pages(endpoint, **kwargs)
+        return (record for page in pages for record in page.records)
 
     def redact(self, text: str, limit: int) -> str:
         """Return a server's *text* on one line, without this connection's secrets, cut to *limit* characters."""
@@ -279,10 +304,3 @@ class OAuth2Hook(BaseHook):
             elif "string" in kinds:
                 widgets[name] = StringField(label, description=description, widget=BS3TextFieldWidget())
         return widgets
-
-
-def _whole_number(value: Any, name: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{name}: {str(value)[:30]!r} is not a whole number.") from None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_oauth_provider.http.body import Body
+    from airflow_oauth_provider.http.pace import Pace
     from airflow_oauth_provider.masking import Redactor
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class ApiCall:
     :param what: method and URL, for messages
     :param check: raise for status 400 and above
     :param idempotent: sending it twice does no harm
+    :param pace: what it shares with other calls
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ApiCall:
         redactor: Callable[[], Redactor],
         check: bool,
         idempotent: bool,
+        pace: Pace | None = None,
     ) -> None:
         self._send = send
         self._error_of = error_of
@@ -94,6 +97,7 @@ class ApiCall:
         self._redactor = redactor
         self._check = check
         self._idempotent = idempotent
+        self._pace = pace
         self._attempts = 0
         self._repeatable = False
         self._refusal: requests.Response | None = None
@@ -106,9 +110,10 @@ class ApiCall:
         :raises OAuth2Error: the error of the last attempt
         """
         began = time.monotonic()
-        retrying = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable)
+        shared: dict[str, Any] = {"sleep": self._pace.sleep, "on_pause": self._pace.paused} if self._pace else {}
+        retrying = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable, **shared)
         if retry_args and self._body.repeatable:
-            retrying = retrying_as_told(log, retry_args)
+            retrying = retrying_as_told(log, retry_args, **shared)
         try:
             response = retrying(self._attempt)
         except OAuth2Error:
@@ -118,6 +123,8 @@ class ApiCall:
         return Answer(response, self._attempts, time.monotonic() - began)
 
     def _attempt(self) -> requests.Response:
+        if self._pace is not None:
+            self._pace.wait()
         self._attempts += 1
         if self._refusal is not None:
             self._refusal.close()

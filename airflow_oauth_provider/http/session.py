@@ -21,6 +21,9 @@ from airflow_oauth_provider.masking import Redactor, escape_control_characters
 from airflow_oauth_provider.network import is_loopback, proxies_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_oauth_provider.http.pace import Pace
     from airflow_oauth_provider.http.settings import ApiSettings
     from airflow_oauth_provider.tokens.source import TokenSource
 
@@ -103,6 +106,8 @@ class ApiSession(requests.Session):
         check: bool = True,
         idempotent: bool | None = None,
         retry_args: Mapping[str, Any] | None = None,
+        receive: Callable[[requests.Response], None] | None = None,
+        pace: Pace | None = None,
         **kwargs: Any,
     ) -> Answer:
         """
@@ -111,6 +116,9 @@ class ApiSession(requests.Session):
         :param check: raise for status 400 and above
         :param idempotent: sending it twice does no harm; by default what RFC 9110 says of the method
         :param retry_args: for ``tenacity.Retrying``, in place of this package's policy
+        :param receive: called with an answer below 400 as a part of the attempt, which fails with what requests would
+            raise while it reads the body
+        :param pace: what this call shares with others
         :param kwargs: as ``requests.Session.request`` takes them, without ``auth``
         :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`
         """
@@ -121,7 +129,10 @@ class ApiSession(requests.Session):
         _refuse_credentials(kwargs)
 
         def send() -> requests.Response:
-            return super(ApiSession, self).request(method, url, **kwargs)
+            response = super(ApiSession, self).request(method, url, **kwargs)
+            if receive is not None and response.status_code < 400:
+                receive(response)
+            return response
 
         return ApiCall(
             send,
@@ -131,6 +142,7 @@ class ApiSession(requests.Session):
             redactor=self.redactor,
             check=check,
             idempotent=method in IDEMPOTENT_METHODS if idempotent is None else idempotent,
+            pace=pace,
         ).run(retry_args)
 
     # What requests calls ---------------------------------------------------------------------------------------------

@@ -1,0 +1,53 @@
+"""What the calls of one pull share: the pause that one of them was asked for, and how many there were."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+_THROTTLED = frozenset({429, 503})
+
+
+class Stopped(Exception):  # noqa: N818  # nothing went wrong
+    """The pull has ended: nobody waits for this call any more."""
+
+
+class Pace:
+    """Shared by the threads of a pull; ``retries`` counts the attempts that failed and were tried again."""
+
+    def __init__(self) -> None:
+        self.retries = 0
+        self._not_before = 0.0
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """
+        Return when the next request may be sent.
+
+        :raises Stopped: the pull has ended meanwhile
+        """
+        while (left_s := self._not_before - time.monotonic()) > 0:
+            self.sleep(left_s)
+        if self._stopped.is_set():
+            raise Stopped
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Sleep until the time is over.
+
+        :raises Stopped: the pull has ended meanwhile
+        """
+        if self._stopped.wait(seconds):
+            raise Stopped
+
+    def paused(self, error: BaseException | None, seconds: float) -> None:
+        """Count an attempt that comes again after a pause; all others wait, too, when the API asked for it."""
+        with self._lock:
+            self.retries += 1
+            if getattr(error, "status_code", None) in _THROTTLED:
+                self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    def stop(self) -> None:
+        """Wake all that sleep, and let nobody send any more."""
+        self._stopped.set()

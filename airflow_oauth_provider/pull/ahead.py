@@ -1,0 +1,85 @@
+"""Several requests in flight, their answers in order."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from airflow_oauth_provider.pull.counted import Counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_oauth_provider.http.pace import Pace
+    from airflow_oauth_provider.pull.paginator import Paginator
+    from airflow_oauth_provider.pull.request import PageRequest
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Ahead(Generic[T]):
+    """
+    Fetches pages before they are asked for, where they have addresses.
+
+    It never changes which pages come: an answer that leads elsewhere than expected ends the foresight.
+
+    :param fetch: brings one page; called in threads
+    :param paginator: tells the requests that will come
+    :param concurrency: requests in flight; as many answers are in memory at most
+    :param pace: is stopped at the end, so that no thread sleeps on
+    """
+
+    def __init__(self, fetch: Callable[[PageRequest], T], paginator: Paginator, concurrency: int, pace: Pace) -> None:
+        self._fetch = fetch
+        self._paginator = paginator if isinstance(paginator, Counted) and concurrency > 1 else None
+        self._concurrency = concurrency
+        self._pace = pace
+        self._threads: ThreadPoolExecutor | None = None
+        self._waiting: deque[tuple[PageRequest, Future[T]]] = deque()
+
+    def get(self, request: PageRequest) -> T:
+        """Return the answer to *request*, which may be on its way already."""
+        if not self._waiting:
+            return self._fetch(request)
+        if self._waiting[0][0] == request:
+            return self._waiting.popleft()[1].result()
+        log.info("A page was not as long as asked for: the next ones are asked for one after the other.")
+        self._paginator = None
+        self._forget()
+        return self._fetch(request)
+
+    def look(self, following: PageRequest, pages: int | None) -> None:
+        """
+        Send what will be asked for next.
+
+        :param following: the next request
+        :param pages: how many pages there are from it on, None when nobody knows
+        """
+        if self._paginator is None:
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="oauth2-pages")
+        room = self._concurrency if pages is None else min(self._concurrency, pages)
+        while len(self._waiting) < room and not any(_failed(future) for _, future in self._waiting):
+            request = self._paginator.shifted(following, len(self._waiting))
+            self._waiting.append((request, self._threads.submit(self._fetch, request)))
+
+    def close(self) -> None:
+        """Send nothing more, and wait for what is on its way."""
+        self._pace.stop()
+        self._forget()
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _forget(self) -> None:
+        for _, future in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+
+
+def _failed(future: Future[T]) -> bool:
+    return future.done() and future.exception() is not None

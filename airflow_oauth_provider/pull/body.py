@@ -1,0 +1,167 @@
+"""
+A body that has come whole: in memory when it is small, in an unlinked temporary file when it is not.
+
+It is received within the attempt, so that one that broke off is asked for again before any record of it goes out, and
+whoever works on the records for long does not keep the API waiting.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tempfile
+import zlib
+from typing import IO, TYPE_CHECKING, Any
+
+import urllib3
+
+from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.network import BrokenOffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+# Encoded bytes that are kept in memory, and decoded ones that are taken apart as a whole.
+_SPOOLED_BYTES = 1 << 20
+WHOLE_BYTES = 4 << 20
+_CHUNK = 1 << 16
+
+_GZIP = frozenset({"gzip", "x-gzip"})
+
+
+class Body:
+    """
+    The body of a response, received to its end.
+
+    ``content`` holds it decoded when it is at most 4 MiB, and is None otherwise; ``size`` counts the bytes that came.
+
+    :raises BrokenOffError: it is not whole
+    :raises SettingsError: its encoding needs a package that is not installed
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._encoding = (response.headers.get("Content-Encoding") or "").strip().lower()
+        self._spool: IO[bytes] | None = None
+        self.size = 0
+        self.content: bytes | None = None
+        length = response.headers.get("Content-Length") or ""
+        with response:
+            if not self._encoding and length.isdigit() and int(length) <= _SPOOLED_BYTES:
+                self.content = b"".join(self._chunks(response))
+                self.size = len(self.content)
+            else:
+                self._receive(response)
+        if self.content is not None:
+            # Callers of response.json() and .text find it there, as they would without streaming.
+            response._content = self.content  # noqa: SLF001
+            response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def open(self) -> IO[bytes]:
+        """Return the decoded body, from its beginning."""
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        if self._spool is None:
+            raise ValueError("the body is closed")
+        self._spool.seek(0)
+        if self._encoding in _GZIP:
+            return io.BufferedReader(gzip.GzipFile(fileobj=self._spool, mode="rb"))
+        if self._encoding == "zstd":
+            return _zstd_file(self._spool)
+        return io.BufferedReader(_Unclosed(self._spool))
+
+    def close(self) -> None:
+        """Give its memory and its file back."""
+        if self._spool is not None:
+            self._spool.close()
+        self._spool, self.content = None, None
+
+    def _receive(self, response: requests.Response) -> None:
+        spool = self._spool = tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES)  # noqa: SIM115
+        try:
+            for chunk in self._chunks(response):
+                self.size += len(chunk)
+                spool.write(chunk)
+            with self.open() as decoded:
+                beginning = decoded.read(WHOLE_BYTES + 1)
+        except EOFError:
+            raise BrokenOffError(f"the {self._encoding} body broke off after {self.size:,} bytes") from None
+        except BROKEN_ENCODINGS:
+            raise BrokenOffError(f"the {self._encoding} body of {self.size:,} bytes is broken") from None
+        if len(beginning) <= WHOLE_BYTES:
+            spool.close()
+            self._spool, self.content = None, beginning
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield what comes; gzip and zstd as they are, so that a cut one shows when it is decoded."""
+        ours = self._encoding in _GZIP or self._encoding == "zstd"
+        came = 0
+        try:
+            if self._encoding == "deflate":
+                yield from _inflated(response.raw)
+                return
+            for chunk in response.raw.stream(_CHUNK, decode_content=not ours):
+                came += len(chunk)
+                yield chunk
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise BrokenOffError(f"the answer broke off after {came:,} bytes") from error
+
+
+class _Unclosed(io.RawIOBase):
+    """Reads a file that stays open behind it: a body can be read several times."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._file.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+def _zstd_module() -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from backports import zstd
+    return zstd
+
+
+def _zstd_file(file: IO[bytes]) -> IO[bytes]:
+    try:
+        return _zstd_module().ZstdFile(file)  # type: ignore[no-any-return]
+    except ImportError:
+        pass
+    raise SettingsError("The API answers with zstd, which needs the extra airflow-oauth-provider[zstd].")
+
+
+def _zstd_errors() -> tuple[type[Exception], ...]:
+    try:
+        return (_zstd_module().ZstdError,)
+    except ImportError:
+        return ()
+
+
+# What is raised by a compressed body that is not what it says; EOFError where it is cut.
+BROKEN_ENCODINGS: tuple[type[Exception], ...] = (zlib.error, gzip.BadGzipFile, *_zstd_errors())
+
+
+def _inflated(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
+    """Yield a deflate body decoded: zlib as RFC 9110 §8.4.1.2 says, or bare as many servers send it."""
+    chunks = raw.stream(_CHUNK, decode_content=False)
+    first = next(chunks, b"")
+    # The first bytes of zlib are a multiple of 31 (RFC 1950 §2.2).
+    is_zlib = len(first) > 1 and first[0] & 15 == 8 and int.from_bytes(first[:2]) % 31 == 0
+    inflater = zlib.decompressobj() if is_zlib else zlib.decompressobj(-zlib.MAX_WBITS)
+    waiting = first
+    while waiting:
+        yield inflater.decompress(waiting, _CHUNK)
+        waiting = inflater.unconsumed_tail or (b"" if inflater.eof else next(chunks, b""))
+    if first:
+        yield inflater.flush()
+        if not inflater.eof:
+            raise EOFError

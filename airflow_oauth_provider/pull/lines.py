@@ -1,0 +1,116 @@
+"""Bodies that are read line by line: memory does not grow with them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_oauth_provider.exceptions import ResponseFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import requests
+
+    from airflow_oauth_provider.pull.body import Body
+
+_BLOCK = 1 << 17
+_LONGEST_LINE = 64 << 20
+_SHOWN = 100
+
+
+def raw_chunks(body: Body) -> Iterator[bytes]:
+    """Yield the body's bytes as they are, decompressed."""
+    with body.open() as file:
+        while chunk := file.read(_BLOCK):
+            yield chunk
+
+
+def ndjson_records(body: Body, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
+    """
+    Yield what each line holds; empty lines hold nothing.
+
+    :raises ResponseFormatError: a line is no JSON; it names the line
+    """
+    number = 0
+    with body.open() as file:
+        for block in _whole_lines(file):
+            try:
+                yield from decoder.decode_lines(block)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                bad, line, why = _bad_line(block, decoder)
+            else:
+                number += block.count(b"\n")
+                continue
+            raise ResponseFormatError(f"line {number + bad:,} is not JSON: {why}. It begins with: {line}")
+
+
+def _bad_line(block: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[int, str, str]:
+    for number, line in enumerate(block.split(b"\n"), start=1):
+        try:
+            if line.strip():
+                decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return number, line[:_SHOWN].decode("utf-8", "replace"), str(error)[:_SHOWN]
+    return 1, "", "it cannot be read"
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    rest = file.read(3).removeprefix(b"\xef\xbb\xbf")
+    while block := file.read(_BLOCK):
+        lines, newline, left = block.rpartition(b"\n")
+        if newline:
+            yield rest + lines + newline
+            rest = left
+        else:
+            rest += block
+        if len(rest) > _LONGEST_LINE:
+            raise ResponseFormatError(f"a line is longer than {_LONGEST_LINE:,} bytes: is this newline-delimited JSON?")
+    if rest.strip():
+        yield rest
+
+
+def csv_records(response: requests.Response, body: Body, options: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """
+    Yield each row as a dict of texts.
+
+    :param options: for ``csv.reader``; and ``fieldnames`` where the first line is no header
+    :raises ResponseFormatError: a row has more or fewer fields than the header, or is broken; it names the line
+    """
+    named = dict(options)
+    header = named.pop("fieldnames", None)
+    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
+    encoding = "utf-8-sig" if (charset or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8") else str(charset)
+    why = None
+    reader = None
+    try:
+        with io.TextIOWrapper(body.open(), encoding=encoding, newline="") as text:
+            reader = csv.reader(text, **{"strict": True, **named})
+            for row in reader:
+                if header is None:
+                    header = _checked_header(row)
+                elif len(row) == len(header):
+                    yield dict(zip(header, row, strict=True))
+                elif row:
+                    why = f"has {len(row)} fields, the header {len(header)}"
+                    break
+    except csv.Error as error:
+        why = f"is broken ({error})"
+    except UnicodeDecodeError as error:
+        why = f"is not {encoding} (byte 0x{error.object[error.start]:02x})"
+    except LookupError:
+        raise ResponseFormatError(f"the charset {encoding[:40]!r} is not known.") from None
+    if why:
+        raise ResponseFormatError(f"line {reader.line_num if reader else 0:,} of the CSV {why}.")
+
+
+def _checked_header(row: list[str]) -> list[str]:
+    header = [name.strip() for name in row]
+    if len(set(header)) < len(header) or "" in header:
+        raise ResponseFormatError(
+            "the header of the CSV has an empty or a repeated name; name the columns in csv_options, fieldnames."
+        )
+    return header

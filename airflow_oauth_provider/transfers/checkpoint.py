@@ -1,0 +1,222 @@
+"""Where a transfer is, so that a retry goes on from there: request, counts and what the sink needs; never a token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_oauth_provider.exceptions import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_oauth_provider.pull.plan import Position
+    from airflow_oauth_provider.pull.progress import Progress
+    from airflow_oauth_provider.pull.request import PageRequest
+
+_STORE_KEY = "oauth2_transfer"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """
+    Which try of which task instance this is.
+
+    A retry has the ``max_tries`` of the try before; a Clear raises it, and counts in ``clear_number``.
+    """
+
+    key: str
+    number: int
+    max_tries: int
+    clear_number: int | None
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Return what *context* says of it."""
+        ti: Any = context["ti"]
+        identity = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
+        return cls(
+            hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+            ti.try_number,
+            getattr(ti, "max_tries", 0) or 0,
+            getattr(context.get("dag_run"), "clear_number", None),
+        )
+
+    def retries(self, state: dict[str, Any]) -> bool:
+        """Whether this is a later try of the run that wrote *state*, without a Clear between them."""
+        same = state.get("max_tries") == self.max_tries and state.get("clear_number") == self.clear_number
+        return same and state.get("try", self.number) < self.number
+
+
+class Checkpoint:
+    """
+    The checkpoint of one run of a transfer.
+
+    ``resumed`` is what the sink saved in the former try, None when this one starts over; ``records`` is how many of
+    the run's records were safe then.
+
+    :param context: of the task
+    :param begun: the request for the first page
+    :param digest: of everything that must be the same for a retry to go on: request, destination, interval
+    :param resume: False starts over, and keeps nothing
+    :param safe_to_store: whether a text holds no secret
+    :param log: takes why a retry starts over
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        begun: PageRequest,
+        *,
+        digest: str,
+        resume: bool,
+        safe_to_store: Callable[[str], bool],
+        log: Any,
+    ) -> None:
+        self._attempt = Attempt.of(context)
+        self._begun = begun
+        self._digest = digest
+        self._safe_to_store = safe_to_store
+        self._log = log
+        self._store: Any = context.get("task_state_store") if resume else None
+        self._positions: deque[Position] = deque()
+        self.progress: Progress | None = None
+        self.watermark: Any = None
+        self.state_of_former_try: dict[str, Any] = {}
+        self.resumed: dict[str, Any] | None = None
+        self.records = 0
+        if self.active:
+            self.adopt(self._read())
+        elif self._attempt.number > 1:
+            why = "Airflow before 3.3 keeps no checkpoints" if resume else "resume=False"
+            log.info("This try starts over: %s.", why)
+
+    @property
+    def key(self) -> str:
+        """What names this task instance everywhere: hexadecimal."""
+        return self._attempt.key
+
+    @property
+    def attempt_number(self) -> int:
+        """The number of this try."""
+        return self._attempt.number
+
+    @property
+    def active(self) -> bool:
+        """Whether a retry could go on from here."""
+        return self._store is not None
+
+    # The former try ---------------------------------------------------------------------------------------------------
+
+    def adopt(self, state: dict[str, Any] | None) -> bool:
+        """
+        Go on from *state*, and return whether it is of this very transfer and run.
+
+        :param state: what :meth:`state` returned in a former try
+        """
+        if not state:
+            return False
+        if state.get("digest") != self._digest or not self._attempt.retries(state):
+            self._log.info("This try starts over: the checkpoint is of another request, or the task was cleared.")
+            return False
+        self.state_of_former_try = state
+        self.resumed, self.records, self.watermark = state["sink"], state["records"], state["watermark"]
+        return True
+
+    def position(self) -> Position | None:
+        """Return where the pull goes on, None for its beginning."""
+        from airflow_oauth_provider.pull.plan import Position
+
+        state = self.state_of_former_try
+        if not state or state["page"] is None:
+            return None
+        page = state["page"]
+        request = self._begun.with_changes(page["changes"])
+        return Position(request, page["number"], page["records"], self.records - page["records"])
+
+    # This try ---------------------------------------------------------------------------------------------------------
+
+    def at_page(self, position: Position) -> None:
+        """Know that records from this page come next."""
+        self._positions.append(position)
+
+    def state(self, records: int, sink: dict[str, Any]) -> dict[str, Any]:
+        """
+        Return the state in which the first *records* of the run are safe; JSON can hold it.
+
+        :param sink: what the sink needs to go on
+        """
+        while len(self._positions) > 1 and self._positions[1].records <= records:
+            self._positions.popleft()
+        page = None
+        if self._positions:
+            at = replace(self._positions[0], skip=0)
+            page = {"number": at.number, "records": at.records, "changes": at.request.changes_since(self._begun)}
+        progress = self.progress
+        return {
+            "digest": self._digest,
+            "try": self._attempt.number,
+            "max_tries": self._attempt.max_tries,
+            "clear_number": self._attempt.clear_number,
+            "page": page if page is not None else self.state_of_former_try.get("page"),
+            "records": records,
+            "pages": progress.pages if progress else 0,
+            "seconds": round(progress.seconds, 3) if progress else 0.0,
+            "watermark": self.watermark,
+            "sink": sink,
+        }
+
+    def save(self, records: int, sink: dict[str, Any]) -> None:
+        """
+        Write down that the first *records* of the run are safe.
+
+        :raises TransientError: nobody supervises this try any more, so another one may be at work
+        """
+        if not self.active:
+            return
+        text = json.dumps(self.state(records, sink))
+        if not self._safe_to_store(text):
+            self._log.warning("No checkpoint is kept: a link to a next page holds a secret. A retry starts over.")
+            self.clear()
+            self._store = None
+            return
+        try:
+            self._store.set(_STORE_KEY, text)
+        except OSError as error:
+            orphaned = f"Airflow cannot be reached any more ({type(error).__name__}): another try may be at work."
+        except Exception as error:  # the next checkpoint may be written, and a retry can do without
+            self._log.warning(
+                "The checkpoint was not written (%s); a retry may go on from an earlier one.", _kind(error)
+            )
+            return
+        else:
+            return
+        raise TransientError(orphaned)
+
+    def clear(self) -> None:
+        """Forget it: the transfer is done."""
+        if not self.active:
+            return
+        try:
+            self._store.delete(_STORE_KEY)
+        except Exception as error:  # a later Clear starts over all the same
+            self._log.warning("The checkpoint was not deleted (%s).", _kind(error))
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            text = self._store.get(_STORE_KEY)
+            return json.loads(text) if isinstance(text, str) else None
+        except Exception as error:
+            self._log.warning("The checkpoint cannot be read (%s): this try starts over.", _kind(error))
+            return None
+
+
+def _kind(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200] if isinstance(error, AirflowException) else type(error).__name__

@@ -1,0 +1,31 @@
+"""Where a transfer puts its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Sink(Protocol):
+    """
+    Takes the records of one run in their order.
+
+    Whoever makes one has found the destination to be usable, before the first request is sent.
+    """
+
+    def write(self, batch: list[Any]) -> None:
+        """Take records, or for raw bodies pieces of them."""
+
+    def end_page(self) -> None:
+        """Know that a page is complete."""
+
+    def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Make the result visible, as a whole.
+
+        :param summary: ``pages``, ``records`` and ``seconds`` of the whole run
+        :return: the XCom value
+        """
+
+    def abort(self) -> None:
+        """Leave the former result as it was; what can be gone on from stays."""
