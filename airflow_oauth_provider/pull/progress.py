@@ -23,7 +23,7 @@ class Progress:
     :param seconds: of former tries
     """
 
-    def __init__(self, log: Logger, *, pages: int = 0, records: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, log: Any, *, pages: int = 0, records: int = 0, seconds: float = 0.0) -> None:
         self._log = log
         self._began = self._said = time.monotonic()
         self._before = (records, seconds)

@@ -191,7 +191,7 @@ class Checkpoint:
             self._store.set(_STORE_KEY, text)
         except OSError as error:
             orphaned = f"Airflow cannot be reached any more ({type(error).__name__}): another try may be at work."
-        except Exception as error:  # the next checkpoint may be written, and a retry can do without
+        except Exception as error:  # noqa: BLE001  # the next one may be written, and a retry can do without
             self._log.warning(
                 "The checkpoint was not written (%s); a retry may go on from an earlier one.", _kind(error)
             )
@@ -206,14 +206,14 @@ class Checkpoint:
             return
         try:
             self._store.delete(_STORE_KEY)
-        except Exception as error:  # a later Clear starts over all the same
+        except Exception as error:  # noqa: BLE001  # a later Clear starts over all the same
             self._log.warning("The checkpoint was not deleted (%s).", _kind(error))
 
     def _read(self) -> dict[str, Any] | None:
         try:
             text = self._store.get(_STORE_KEY)
             return json.loads(text) if isinstance(text, str) else None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever keeps it: a transfer can do without
             self._log.warning("The checkpoint cannot be read (%s): this try starts over.", _kind(error))
             return None
 

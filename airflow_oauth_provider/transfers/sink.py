@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Sink(Protocol):
@@ -11,7 +13,11 @@ class Sink(Protocol):
     Takes the records of one run in their order.
 
     Whoever makes one has found the destination to be usable, before the first request is sent.
+
+    :ivar complete: there is nothing to pull: everything was safe in the former try, or the result is there already
     """
+
+    complete: bool
 
     def write(self, batch: list[Any]) -> None:
         """Take records, or for raw bodies pieces of them."""

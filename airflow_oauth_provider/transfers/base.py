@@ -1,0 +1,309 @@
+"""What all transfers do: pull, hand on in batches, keep a checkpoint, and say what came."""
+
+from __future__ import annotations
+
+import hashlib
+import json as jsonlib
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_oauth_provider.exceptions import SettingsError, TransientError
+from airflow_oauth_provider.transfers.interval import check_interval_params, interval_params, lookback_of
+from airflow_oauth_provider.transfers.templates import has_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+    from airflow_oauth_provider.pull.page import Page
+    from airflow_oauth_provider.pull.plan import Position
+    from airflow_oauth_provider.pull.progress import Progress
+    from airflow_oauth_provider.pull.request import PageRequest
+    from airflow_oauth_provider.transfers.checkpoint import Checkpoint
+    from airflow_oauth_provider.transfers.sink import Sink
+    from airflow_oauth_provider.transfers.watermark import Watermark
+
+BATCH = 1000
+
+PULL_TEMPLATE_FIELDS = (
+    *("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers"),
+    *("pagination", "records", "max_pages", "max_records", "interval_params"),
+)
+RENDERERS = {"query": "json", "json": "json", "data": "py", "headers": "json", "pagination": "py"}
+
+
+class OAuth2TransferOperator(BaseOperator):
+    """
+    Pulls from an API into somewhere else; the base of the transfers.
+
+    :param oauth2_conn_id: connection of type ``oauth2`` (templated)
+    :param endpoint: below the connection's base URL; or an absolute URL of an allowed origin (templated)
+    :param method: HTTP method (templated)
+    :param query: parameters of the URL's query (templated)
+    :param json: body, sent as JSON (templated)
+    :param data: body, sent as a form when it is a dict, otherwise as it is (templated)
+    :param headers: besides the connection's (templated)
+    :param pagination: how the API says which page is next; see ``OAuth2Hook.pages`` (templated)
+    :param records: JMESPath to the list of records (templated)
+    :param response_format: ``json``, ``ndjson``, ``csv``, ``xml`` or ``raw``
+    :param csv_options: for ``csv.reader``; and ``fieldnames`` where the first line is no header
+    :param use_decimal: JSON numbers with a fraction stay exact
+    :param max_pages: stop after so many pages (templated)
+    :param max_records: stop after so many records (templated)
+    :param concurrency: requests in flight, for ``Offset`` and ``PageNumber``
+    :param idempotent: sending a request twice does no harm, so that POST is repeated like GET
+    :param retry_args: for ``tenacity.Retrying``, in place of this package's policy, for each page
+    :param interval_params: query parameter → ``start`` or ``end`` of the run's data interval (templated)
+    :param interval_format: ``iso``, ``epoch``, ``epoch_ms``, or what ``strftime`` takes; in UTC
+    :param interval_lookback: timedelta or seconds by which the interval begins earlier
+    :param watermark: JMESPath to a value of a record; the largest is kept with the outlet asset (Airflow 3.3+)
+    :param watermark_param: query parameter in which the next run sends it
+    :param resume: let a retry go on where this try stops (Airflow 3.3+)
+    """
+
+    template_fields: Sequence[str] = PULL_TEMPLATE_FIELDS
+    template_fields_renderers: ClassVar[dict[str, str]] = RENDERERS
+    ui_color = "#d8e8f5"
+
+    def __init__(
+        self,
+        *,
+        oauth2_conn_id: str = "oauth2_default",
+        endpoint: str | None = None,
+        method: str = "GET",
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        pagination: Any = None,
+        records: str | None = None,
+        response_format: str = "json",
+        csv_options: Mapping[str, Any] | None = None,
+        use_decimal: bool = False,
+        max_pages: int | None = None,
+        max_records: int | None = None,
+        concurrency: int = 1,
+        idempotent: bool | None = None,
+        retry_args: Mapping[str, Any] | None = None,
+        interval_params: Mapping[str, str] | None = None,
+        interval_format: str = "iso",
+        interval_lookback: timedelta | float = 0,
+        watermark: str | None = None,
+        watermark_param: str | None = None,
+        resume: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.oauth2_conn_id = oauth2_conn_id
+        self.endpoint = endpoint
+        self.method = method
+        self.query = query
+        self.json = json
+        self.data = data
+        self.headers = headers
+        self.pagination = pagination
+        self.records = records
+        self.response_format = response_format
+        self.csv_options = csv_options
+        self.use_decimal = use_decimal
+        self.max_pages = max_pages
+        self.max_records = max_records
+        self.concurrency = concurrency
+        self.idempotent = idempotent
+        self.retry_args = retry_args
+        self.interval_params = interval_params
+        self.interval_format = interval_format
+        self.interval_lookback = interval_lookback
+        self.watermark = watermark
+        self.watermark_param = watermark_param
+        self.resume = resume
+        self._progress: Progress | None = None
+        self._check_pull(templated=False)
+
+    # For the transfers ------------------------------------------------------------------------------------------------
+
+    def open_sink(self, context: Context, checkpoint: Checkpoint) -> Sink:
+        """
+        Return where the records go, found to be usable.
+
+        :raises SettingsError: it is not
+        """
+        raise NotImplementedError
+
+    def destination_identity(self) -> Any:
+        """Return what JSON can hold of the destination: a checkpoint of another one is not gone on from."""
+        raise NotImplementedError
+
+    def reads_decimals(self) -> bool:
+        """Whether JSON numbers with a fraction are read as ``Decimal``."""
+        return self.use_decimal
+
+    def plan_parameters(self) -> dict[str, Any]:
+        """Return the parameters of the pull, besides the request."""
+        return {
+            "pagination": self.pagination,
+            "records": self.records,
+            "response_format": self.response_format,
+            "csv_options": self.csv_options,
+            "use_decimal": self.reads_decimals(),
+            "max_pages": self.max_pages,
+            "max_records": self.max_records,
+            "concurrency": self.concurrency,
+        }
+
+    def _check_pull(self, *, templated: bool) -> None:
+        """Raise SettingsError for what cannot be right; templates are looked at when they are rendered."""
+        from airflow_oauth_provider.pull.plan import PullPlan
+        from airflow_oauth_provider.transfers.watermark import check_watermark
+
+        if self.json is not None and self.data is not None:
+            raise SettingsError("json and data are both given: a request has one body.")
+        lookback_of(self.interval_lookback)
+        if self.watermark is not None and self.interval_params is not None:
+            raise SettingsError("watermark and interval_params are both given: a run asks by one of them.")
+        check_watermark(self.watermark, self.watermark_param, self.outlets)
+        parameters = self.plan_parameters()
+        if templated or not has_template(parameters):
+            PullPlan.of(**parameters)
+        if templated or not has_template(self.interval_params):
+            check_interval_params(self.interval_params)
+
+    # The run ----------------------------------------------------------------------------------------------------------
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Pull everything, and return what came where."""
+        from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+        from airflow_oauth_provider.http.pace import Stopped
+
+        self._check_pull(templated=True)
+        hook = OAuth2Hook(oauth2_conn_id=self.oauth2_conn_id)
+        watermark = self._watermark(context)
+        request = self._request(context, watermark)
+        checkpoint = self._checkpoint(context, request, hook)
+        sink = self.open_sink(context, checkpoint)
+        try:
+            progress = self._pull(hook, request, checkpoint, sink, watermark)
+            result = sink.finish(progress.summary())
+        except Stopped:
+            sink.abort()
+            raise TransientError(
+                "The task was ended from outside; nothing of this try stands in the destination."
+            ) from None
+        except BaseException:
+            sink.abort()
+            raise
+        if watermark is not None:
+            watermark.advance(checkpoint.watermark)
+        checkpoint.clear()
+        return {**result, "resumed": checkpoint.resumed is not None}
+
+    def on_kill(self) -> None:
+        """Send nothing more; the pull ends at its next step."""
+        if self._progress is not None:
+            self._progress.pace.stop()
+
+    def _pull(
+        self,
+        hook: OAuth2Hook,
+        request: PageRequest,
+        checkpoint: Checkpoint,
+        sink: Sink,
+        watermark: Watermark | None,
+    ) -> Progress:
+        from airflow_oauth_provider.pull.plan import Position
+        from airflow_oauth_provider.pull.progress import Progress
+
+        start, former = checkpoint.position(), checkpoint.state_of_former_try
+        progress = Progress(
+            self.log,
+            pages=start.number - 1 if start and not sink.complete else former.get("pages", 0),
+            records=checkpoint.records,
+            seconds=former.get("seconds", 0.0),
+        )
+        self._progress = checkpoint.progress = progress
+        if sink.complete:
+            return progress
+        before = skip = 0
+        if start is not None:
+            before, skip = start.records, start.skip
+            self.log.info("Goes on in page %d, behind %d records.", start.number, checkpoint.records)
+        for page in self._pages(hook, request, start, progress):
+            checkpoint.at_page(Position(page.request, page.number, before))
+            before += skip
+            skip = 0
+            for batch in _batches(page.records):
+                progress.pace.wait()
+                if watermark is not None:
+                    checkpoint.watermark = watermark.latest(batch, checkpoint.watermark)
+                sink.write(batch)
+                before += len(batch)
+            sink.end_page()
+        progress.pace.wait()
+        return progress
+
+    def _pages(
+        self, hook: OAuth2Hook, request: PageRequest, start: Position | None, progress: Progress
+    ) -> Iterator[Page]:
+        return hook.pages(
+            request.endpoint,
+            method=request.method,
+            params=request.params,
+            json=request.json,
+            data=request.data,
+            headers=request.headers,
+            idempotent=self.idempotent,
+            retry_args=self.retry_args,
+            start=start,
+            progress=progress,
+            **self.plan_parameters(),
+        )
+
+    def _request(self, context: Context, watermark: Watermark | None) -> PageRequest:
+        from airflow_oauth_provider.pull.request import PageRequest
+
+        request = PageRequest(self.method.upper(), self.endpoint, self.query, self.json, self.data, self.headers)
+        if self.interval_params:
+            lookback = lookback_of(self.interval_lookback)
+            return request.with_params(**interval_params(context, self.interval_params, self.interval_format, lookback))
+        if watermark is not None and watermark.value is not None:
+            return request.with_params(**{str(self.watermark_param): watermark.value})
+        return request
+
+    def _watermark(self, context: Context) -> Watermark | None:
+        from airflow_oauth_provider.transfers.watermark import Watermark
+
+        return None if self.watermark is None else Watermark(context, self.watermark, self.outlets, self.log)
+
+    def _checkpoint(self, context: Context, request: PageRequest, hook: OAuth2Hook) -> Checkpoint:
+        from airflow_oauth_provider.transfers.checkpoint import Checkpoint
+
+        parts = [request.method, request.endpoint, request.params, request.json, request.data, request.headers]
+        what = [self.oauth2_conn_id, parts, self.plan_parameters(), self.watermark, self.destination_identity()]
+        redactor = hook.get_conn().redactor()
+        return Checkpoint(
+            context,
+            request,
+            digest=_digest(what),
+            resume=self.resume,
+            safe_to_store=lambda text: redactor(text) == text,
+            log=self.log,
+        )
+
+
+def _batches(records: Any) -> Iterator[list[Any]]:
+    reading = iter(records)
+    while batch := list(islice(reading, BATCH)):
+        yield batch
+
+
+def _digest(what: Any) -> str:
+    def named(value: Callable[..., Any]) -> str:
+        # A function has no value that stays; a paginator's repr is its value.
+        return getattr(value, "__qualname__", None) or repr(value)
+
+    return hashlib.sha256(jsonlib.dumps(what, default=named, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Which part of the API's data a run asks for: its data interval, or what is newer than the last run saw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import Context
+
+EDGES = ("start", "end")
+_EPOCHS = {"epoch": 1, "epoch_ms": 1000}
+
+
+def interval_params(
+    context: Context, params: Mapping[str, str], interval_format: str, lookback: timedelta
+) -> dict[str, Any]:
+    """
+    Return the query parameters that name the run's data interval.
+
+    :param params: parameter → ``start`` or ``end``
+    :param interval_format: ``iso``, ``epoch`` (seconds), ``epoch_ms``, or what ``strftime`` takes; in UTC
+    :param lookback: how much earlier the interval shall begin, for records that come late
+    :raises SettingsError: the run has no interval, or an empty one
+    """
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or end is None:
+        raise SettingsError(
+            "interval_params: this run has no data interval, as one that was started by hand or by an asset. "
+            "Start it with a logical date, give the Dag a timetable with intervals, or use watermark."
+        )
+    if start - lookback >= end:
+        raise SettingsError(
+            "interval_params: the data interval of this run is empty, so nothing would be pulled. "
+            "On Airflow 3 a cron schedule has no intervals: use schedule=CronDataIntervalTimetable(…)."
+        )
+    edges = {"start": start - lookback, "end": end}
+    return {name: shown(edges[edge], interval_format) for name, edge in params.items()}
+
+
+def shown(instant: datetime, interval_format: str) -> Any:
+    """Return *instant* in UTC as the API wants it."""
+    utc = instant.astimezone(UTC)
+    if interval_format in _EPOCHS:
+        return int(utc.timestamp() * _EPOCHS[interval_format])
+    if interval_format == "iso":
+        return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
+    return utc.strftime(interval_format)
+
+
+def lookback_of(value: Any) -> timedelta:
+    """
+    Return a timedelta, or seconds as one.
+
+    :raises SettingsError: it is neither, or negative
+    """
+    try:
+        lookback = value if isinstance(value, timedelta) else timedelta(seconds=float(value or 0))
+    except (TypeError, ValueError, OverflowError):
+        lookback = timedelta(days=-1)
+    if lookback < timedelta(0):
+        raise SettingsError(f"interval_lookback is {str(value)[:30]!r}: give a timedelta, or seconds.")
+    return lookback
+
+
+def check_interval_params(params: Mapping[str, str] | None) -> None:
+    """Raise SettingsError for anything but parameters with ``start`` and ``end``."""
+    for name, edge in (params or {}).items():
+        if edge not in EDGES:
+            raise SettingsError(f"interval_params: {name} is {str(edge)[:30]!r}, neither 'start' nor 'end'.")
+
+
+def later(first: Any, second: Any) -> Any:
+    """
+    Return the later of two watermarks; None is earlier than all.
+
+    Texts that are instants are compared as such, whatever their offset; others as texts, and numbers as numbers.
+
+    :raises ResponseFormatError: they cannot be compared
+    """
+    if first is None or second is None:
+        return second if first is None else first
+    try:
+        return second if _rank(second) > _rank(first) else first
+    except TypeError:
+        pass
+    raise ResponseFormatError("watermark: the records hold values of different kinds there, which have no order.")
+
+
+def _rank(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return value

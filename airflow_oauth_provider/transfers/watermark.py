@@ -1,0 +1,75 @@
+"""How far the data of an asset reaches: kept with the asset, moved on when the data is safe."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.pull.paths import path
+from airflow_oauth_provider.transfers.interval import later
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+
+class Watermark:
+    """
+    The largest value that a run has seen, where the next one begins.
+
+    :param context: of the task
+    :param place: JMESPath to the value in a record
+    :param outlets: of the task; one of them is the asset
+    :param log: takes where the run begins
+    :raises SettingsError: Airflow keeps nothing with assets before 3.3
+    """
+
+    def __init__(self, context: Context, place: str, outlets: Sequence[Any], log: Any) -> None:
+        stores: Any = context.get("asset_state_store")
+        if stores is None:
+            raise SettingsError("watermark needs Airflow 3.3 or newer, and an Asset in outlets; use interval_params.")
+        ti: Any = context["ti"]
+        self._path = path(place, "watermark")
+        self._store = stores[_assets(outlets)[0]]
+        # Several tasks can write one asset, each from a source of its own.
+        self._key = f"oauth2_watermark.{ti.dag_id}.{ti.task_id}"
+        if (index := getattr(ti, "map_index", -1)) is not None and index >= 0:
+            self._key += f".{index}"
+        text = self._store.get(self._key)
+        self.value: Any = json.loads(text) if isinstance(text, str) else None
+        log.info("Pulls what is behind the watermark %s." if text else "There is no watermark yet%s.", text or "")
+
+    def latest(self, batch: list[Any], before: Any) -> Any:
+        """Return the largest value of *batch* and *before*."""
+        for record in batch:
+            value = self._path.find(record)
+            if isinstance(value, Decimal):
+                value = float(value)
+            if value is not None and value != before:
+                before = later(before, value)
+        return before
+
+    def advance(self, value: Any) -> None:
+        """Keep *value* for the next run, when it is larger than what is kept: the data is safe now."""
+        if value is not None and later(self.value, value) != self.value:
+            self._store.set(self._key, json.dumps(value))
+
+
+def check_watermark(watermark: str | None, param: str | None, outlets: Sequence[Any]) -> None:
+    """Raise SettingsError when a watermark cannot be kept or sent."""
+    if (watermark is None) != (param is None):
+        raise SettingsError("watermark and watermark_param belong together: which value, and how it is sent.")
+    if watermark is None:
+        return
+    path(watermark, "watermark")
+    if len(_assets(outlets)) != 1:
+        raise SettingsError("watermark needs exactly one Asset in outlets: it is kept with the asset.")
+
+
+def _assets(outlets: Sequence[Any]) -> list[Any]:
+    return [
+        outlet for outlet in outlets if type(outlet).__name__ in ("Asset", "AssetNameRef", "AssetUriRef", "Dataset")
+    ]
