@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -13,6 +14,8 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
     XComTooLargeError,
 )
+from airflow_oauth_provider.pull.pagination import as_template_field
+from airflow_oauth_provider.pull.templates import has_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_XCOM_BYTES = 1_048_576
 MAX_LOGGED_CHARACTERS = 10_000
 
+_BATCH = 1000
+
 
 class _DefaultLimit(int):
     """The limit that nobody chose: it is off under a custom XCom backend, which stores elsewhere."""
@@ -34,7 +39,10 @@ class OAuth2HttpOperator(BaseOperator):
     """
     Calls an endpoint and puts the answer into XCom: JSON as objects, anything else as text, 204 as None.
 
-    The XCom ``request_info`` holds ``status``, ``elapsed_s``, ``bytes`` and ``attempts``.
+    With ``pagination``, ``records`` or a limit it pulls page after page, and the records are the XCom value.
+
+    The XCom ``request_info`` holds ``status``, ``elapsed_s``, ``bytes`` and ``attempts``; and ``pages`` and ``records``
+    of a pull.
 
     :param oauth2_conn_id: connection of type ``oauth2`` (templated)
     :param endpoint: below the connection's base URL; or an absolute URL of an allowed origin (templated)
@@ -45,6 +53,11 @@ class OAuth2HttpOperator(BaseOperator):
     :param headers: besides the connection's (templated)
     :param response_check: called with the response and whatever of the context it names; false fails the task
     :param response_filter: called likewise; what it returns is the XCom value
+    :param pagination: how the API says which page is next; see ``OAuth2Hook.pages`` (templated)
+    :param records: JMESPath to the list of records (templated)
+    :param max_pages: stop after so many pages (templated)
+    :param max_records: stop after so many records (templated)
+    :param concurrency: requests in flight, for ``Offset`` and ``PageNumber``
     :param retry_args: for ``tenacity.Retrying``, in place of this package's policy
     :param idempotent: sending it twice does no harm, so that POST and PATCH are repeated like GET
     :param log_response: log the body, up to 10,000 characters
@@ -52,12 +65,16 @@ class OAuth2HttpOperator(BaseOperator):
         limit, and by default it is off under a custom XCom backend
     """
 
-    template_fields: Sequence[str] = ("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers")
+    template_fields: Sequence[str] = (
+        *("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers"),
+        *("pagination", "records", "max_pages", "max_records"),
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "query": "json",
         "json": "json",
         "data": "py",
         "headers": "json",
+        "pagination": "py",
     }
     ui_color = "#d8e8f5"
 
@@ -71,6 +88,11 @@ class OAuth2HttpOperator(BaseOperator):
         json: Any = None,
         data: Any = None,
         headers: Mapping[str, str] | None = None,
+        pagination: Any = None,
+        records: str | None = None,
+        max_pages: int | None = None,
+        max_records: int | None = None,
+        concurrency: int = 1,
         response_check: Callable[..., bool] | None = None,
         response_filter: Callable[..., Any] | None = None,
         retry_args: Mapping[str, Any] | None = None,
@@ -91,18 +113,27 @@ class OAuth2HttpOperator(BaseOperator):
         self.json = json
         self.data = data
         self.headers = headers
+        self.pagination = as_template_field(pagination)
+        self.records = records
+        self.max_pages = max_pages
+        self.max_records = max_records
+        self.concurrency = concurrency
         self.response_check = response_check
         self.response_filter = response_filter
         self.retry_args = retry_args
         self.idempotent = idempotent
         self.log_response = log_response
         self.max_xcom_bytes = max_xcom_bytes
+        if self._pulls and not has_template(self._pull_parameters()):
+            self._check_pull()
 
     def execute(self, context: Context) -> Any:
         """Call the endpoint and return the XCom value."""
         from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 
         hook = OAuth2Hook(oauth2_conn_id=self.oauth2_conn_id)
+        if self._pulls:
+            return self._pull(hook, context)
         answer = hook.call(
             self.method,
             self.endpoint,
@@ -114,42 +145,112 @@ class OAuth2HttpOperator(BaseOperator):
             idempotent=self.idempotent,
         )
         response, size = answer.response, len(answer.response.content)
-        what = hook.redact(f"{self.method.upper()} {(response.url or '').partition('?')[0]}", 300)
+        what = _described(response, hook)
         self.log.info("%s answered %d with %d bytes in %.2f s.", what, response.status_code, size, answer.elapsed_s)
-        if self.do_xcom_push:
-            info = {
-                "status": response.status_code,
-                "elapsed_s": round(answer.elapsed_s, 3),
-                "bytes": size,
-                "attempts": answer.attempts,
-            }
-            context["ti"].xcom_push(key="request_info", value=info)
+        self._push_info(
+            context,
+            status=response.status_code,
+            elapsed_s=round(answer.elapsed_s, 3),
+            bytes=size,
+            attempts=answer.attempts,
+        )
+        self._look_at(response, what, hook, context)
+        if self.response_filter is not None:
+            value = _call(self.response_filter, response, context)
+        else:
+            value = _value(response, what, hook)
+        self._checked_size(value)
+        return value
+
+    # Page after page --------------------------------------------------------------------------------------------------
+
+    @property
+    def _pulls(self) -> bool:
+        return self.concurrency != 1 or any(
+            value is not None for value in (self.pagination, self.records, self.max_pages, self.max_records)
+        )
+
+    def _pull_parameters(self) -> dict[str, Any]:
+        return {
+            "pagination": self.pagination,
+            "records": self.records,
+            "max_pages": self.max_pages,
+            "max_records": self.max_records,
+            "concurrency": self.concurrency,
+        }
+
+    def _check_pull(self) -> None:
+        from airflow_oauth_provider.pull.plan import PullPlan
+
+        if self.response_filter is not None:
+            raise SettingsError("response_filter takes one response, not pages: select by records, a JMESPath.")
+        PullPlan.of(**self._pull_parameters())
+
+    def _pull(self, hook: OAuth2Hook, context: Context) -> list[Any]:
+        from airflow_oauth_provider.pull.progress import Progress
+
+        self._check_pull()
+        progress, value, size = Progress(self.log), list[Any](), 2
+        response: requests.Response | None = None
+        for page in hook.pages(
+            self.endpoint,
+            method=self.method,
+            params=self.query,
+            json=self.json,
+            data=self.data,
+            headers=self.headers,
+            retry_args=self.retry_args,
+            idempotent=self.idempotent,
+            progress=progress,
+            **self._pull_parameters(),
+        ):
+            response = page.response
+            self._look_at(response, _described(response, hook), hook, context)
+            reading = iter(page.records)
+            while batch := list(islice(reading, _BATCH)):
+                size += self._checked_size(batch, size)
+                value += batch
+        self._push_info(
+            context,
+            status=response.status_code if response is not None else None,
+            elapsed_s=round(progress.seconds, 3),
+            bytes=progress.bytes,
+            attempts=progress.pages + progress.pace.retries,
+            pages=progress.pages,
+            records=progress.records,
+        )
+        return value
+
+    # What comes -------------------------------------------------------------------------------------------------------
+
+    def _look_at(self, response: requests.Response, what: str, hook: OAuth2Hook, context: Context) -> None:
         if self.log_response:
             self.log.info("Body: %s", hook.redact(_text(response), MAX_LOGGED_CHARACTERS))
         if self.response_check is not None and not _call(self.response_check, response, context):
             raise ResponseCheckError(
                 f"response_check returned false for {what} ({response.status_code}).", status_code=response.status_code
             )
-        if self.response_filter is not None:
-            value = _call(self.response_filter, response, context)
-        else:
-            value = _value(response, what, hook)
-        self._check_size(value)
-        return value
 
-    def _check_size(self, value: Any) -> None:
+    def _push_info(self, context: Context, **info: Any) -> None:
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="request_info", value=info)
+
+    def _checked_size(self, value: Any, before: int = 0) -> int:
+        """Return the bytes of *value* as JSON; those that came *before* count, too."""
         limit = self.max_xcom_bytes
         if limit is None or not self.do_xcom_push or (isinstance(limit, _DefaultLimit) and _has_custom_xcom_backend()):
-            return
+            return 0
         try:
             size = len(jsonlib.dumps(value, default=str).encode())
         except (TypeError, ValueError, RecursionError):
             size = len(repr(value))  # no JSON: Airflow may know how to store it all the same
-        if size > limit:
+        if before + size > limit:
             raise XComTooLargeError(
-                f"The result is {size:,} bytes of JSON, more than max_xcom_bytes={limit:,}: it would lie in the "
-                "metadata database. Return less by response_filter, ask for less by query, or raise max_xcom_bytes."
+                f"The result is {'at least ' if before else ''}{before + size:,} bytes of JSON, more than "
+                f"max_xcom_bytes={limit:,}: it would lie in the metadata database. Return less by response_filter or "
+                "records, ask for less by query, raise max_xcom_bytes, or use a transfer."
             )
+        return size
 
 
 def _call(function: Callable[..., Any], response: requests.Response, context: Context) -> Any:
@@ -157,6 +258,10 @@ def _call(function: Callable[..., Any], response: requests.Response, context: Co
     from airflow.providers.common.compat.sdk import determine_kwargs
 
     return function(response, **determine_kwargs(function, [response], context))
+
+
+def _described(response: requests.Response, hook: OAuth2Hook) -> str:
+    return hook.redact(f"{response.request.method} {(response.url or '').partition('?')[0]}", 300)
 
 
 def _value(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:
@@ -188,7 +293,10 @@ def _json(response: requests.Response) -> Any:
 def _text(response: requests.Response) -> str:
     from airflow_oauth_provider.http.answers import decoded
 
-    return decoded(response.content, response)
+    try:
+        return decoded(response.content, response)
+    except RuntimeError:
+        return "(a large body, which was streamed)"
 
 
 def _has_custom_xcom_backend() -> bool:

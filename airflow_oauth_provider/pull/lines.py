@@ -22,6 +22,10 @@ _LONGEST_LINE = 64 << 20
 _SHOWN = 100
 
 
+class CutLineError(ResponseFormatError):
+    """The last line is not whole: the rest of the body is missing, though nothing else says so."""
+
+
 def raw_chunks(body: Body) -> Iterator[bytes]:
     """Yield the body's bytes as they are, decompressed."""
     with body.open() as file:
@@ -45,7 +49,8 @@ def ndjson_records(body: Body, decoder: msgspec.json.Decoder[Any]) -> Iterator[A
             else:
                 number += block.count(b"\n")
                 continue
-            raise ResponseFormatError(f"line {number + bad:,} is not JSON: {why}. It begins with: {line}")
+            kind = CutLineError if block.count(b"\n") < bad else ResponseFormatError
+            raise kind(f"line {number + bad:,} is not JSON: {why}. It begins with: {line}")
 
 
 def _bad_line(block: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[int, str, str]:
@@ -84,7 +89,7 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
     header = named.pop("fieldnames", None)
     charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
     encoding = "utf-8-sig" if (charset or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8") else str(charset)
-    why = None
+    why, kind = None, ResponseFormatError
     reader = None
     try:
         with io.TextIOWrapper(body.open(), encoding=encoding, newline="") as text:
@@ -96,15 +101,22 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
                     yield dict(zip(header, row, strict=True))
                 elif row:
                     why = f"has {len(row)} fields, the header {len(header)}"
+                    if len(row) < len(header) and _is_cut(body) and next(reader, None) is None:
+                        kind = CutLineError
                     break
     except csv.Error as error:
         why = f"is broken ({error})"
+        kind = CutLineError if "end of data" in why else ResponseFormatError
     except UnicodeDecodeError as error:
         why = f"is not {encoding} (byte 0x{error.object[error.start]:02x})"
     except LookupError:
         raise ResponseFormatError(f"the charset {encoding[:40]!r} is not known.") from None
     if why:
-        raise ResponseFormatError(f"line {reader.line_num if reader else 0:,} of the CSV {why}.")
+        raise kind(f"line {reader.line_num if reader else 0:,} of the CSV {why}")
+
+
+def _is_cut(body: Body) -> bool:
+    return body.content is not None and not body.content.endswith((b"\n", b"\r"))
 
 
 def _checked_header(row: list[str]) -> list[str]:

@@ -33,6 +33,7 @@ __all__ = [
     "PageNumber",
     "Paginator",
     "Single",
+    "as_template_field",
     "paginator_of",
 ]
 
@@ -181,6 +182,10 @@ class Function(Paginator):
 
     function: Callable[[requests.Response], Mapping[str, Any] | None]
 
+    def __repr__(self) -> str:
+        """Show its name: an address would be another one in each process."""
+        return f"Function({getattr(self.function, '__qualname__', type(self.function).__name__)})"
+
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Do as the function says."""
         changes = self.function(page.response) if page.response is not None else None
@@ -203,6 +208,11 @@ KINDS: dict[str, type[Paginator]] = {
 }
 
 
+def as_template_field(value: Any) -> Any:
+    """Return *value* so that Airflow, which calls what it finds callable in a template field, leaves it alone."""
+    return Function(value) if callable(value) and not isinstance(value, type) else value
+
+
 def paginator_of(value: Any) -> Paginator:
     """
     Return the paginator that *value* is or describes.
@@ -214,8 +224,9 @@ def paginator_of(value: Any) -> Paginator:
         return Single()
     if isinstance(value, Paginator):
         return value
-    if callable(value) and not isinstance(value, type):
-        return Function(value)
+    value = as_template_field(value)
+    if isinstance(value, Function):
+        return value
     if not isinstance(value, Mapping):
         raise SettingsError(f"pagination: {kind_of(value)} is no paginator. Give one, its dict, or a function.")
     named = dict(value)

@@ -16,7 +16,7 @@ from airflow_oauth_provider.http.answers import decoded
 from airflow_oauth_provider.network import BrokenOffError
 from airflow_oauth_provider.pull.body import BROKEN_ENCODINGS, Body
 from airflow_oauth_provider.pull.format import Format, xmltodict_module
-from airflow_oauth_provider.pull.lines import csv_records, ndjson_records, raw_chunks
+from airflow_oauth_provider.pull.lines import CutLineError, csv_records, ndjson_records, raw_chunks
 from airflow_oauth_provider.pull.paginator import kind_of
 from airflow_oauth_provider.pull.paths import path
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
+# Lines up to here become a list; more would cost many times the memory of the body.
+_LISTED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ class Reader:
             return Content(_streamed(raw_chunks(body), body), _nothing)
         if self.format.name == "ndjson":
             _refuse_html(response, body)
-            return Content(_streamed(ndjson_records(body, self._decoder), body), _nothing)
+            return Content(_read(ndjson_records(body, self._decoder), body), _nothing)
         if self.format.name == "csv":
             _refuse_html(response, body, also_json=True)
-            return Content(_streamed(csv_records(response, body, self.format.csv_options), body), _nothing)
+            return Content(_read(csv_records(response, body, self.format.csv_options), body), _nothing)
         if self.format.name == "xml":
             return self._of_xml(response, body)
         if body.content is None and (self._path is None or self._path.keys):
@@ -132,6 +134,17 @@ class Reader:
         if "no element found" in why or "unclosed" in why:
             raise BrokenOffError(f"the XML broke off after {body.size:,} bytes")
         raise ResponseFormatError(f"the body is not XML: {why}. It begins with: {_beginning(response, body)}")
+
+
+def _read(records: Iterator[Any], body: Body) -> Iterable[Any]:
+    """Return the lines of a small body as a list, read within the attempt: one that is cut is asked for again."""
+    if body.content is None or len(body.content) > _LISTED_BYTES:
+        return _streamed(records, body)
+    try:
+        return list(records)
+    except CutLineError as error:
+        why = str(error)
+    raise BrokenOffError(why)
 
 
 def _streamed(records: Iterator[Any], body: Body) -> Iterator[Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_oauth_provider.exceptions import SettingsError, TransientError
+from airflow_oauth_provider.pull.pagination import as_template_field
+from airflow_oauth_provider.pull.templates import has_template
 from airflow_oauth_provider.transfers.interval import check_interval_params, interval_params, lookback_of
-from airflow_oauth_provider.transfers.templates import has_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,7 +107,7 @@ class OAuth2TransferOperator(BaseOperator):
         self.json = json
         self.data = data
         self.headers = headers
-        self.pagination = pagination
+        self.pagination = as_template_field(pagination)
         self.records = records
         self.response_format = response_format
         self.csv_options = csv_options
