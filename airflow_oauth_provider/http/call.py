@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -110,17 +110,33 @@ class ApiCall:
         :raises OAuth2Error: the error of the last attempt
         """
         began = time.monotonic()
-        shared: dict[str, Any] = {"sleep": self._pace.sleep, "on_pause": self._pace.paused} if self._pace else {}
-        retrying = API_CALL_POLICY.retrying(log, retry_if=lambda _: self._repeatable, **shared)
-        if retry_args and self._body.repeatable:
-            retrying = retrying_as_told(log, retry_args, **shared)
         try:
-            response = retrying(self._attempt)
+            response = self._repeated(retry_args)
         except OAuth2Error:
             if self._check or self._refusal is None:
                 raise
             response = self._refusal
         return Answer(response, self._attempts, time.monotonic() - began)
+
+    def _repeated(self, retry_args: Mapping[str, Any] | None) -> requests.Response:
+        shared: dict[str, Any] = {"sleep": self._pace.sleep, "on_pause": self._pace.paused} if self._pace else {}
+        if retry_args and self._body.repeatable:
+            return retrying_as_told(log, retry_args, **shared)(self._attempt)
+        failed: list[OAuth2Error] = []
+        began = time.monotonic()
+        try:
+            # What goes well at once, as nearly all does, need not pay for tenacity.
+            return self._attempt()
+        except OAuth2Error as error:
+            failed.append(error)
+
+        def attempt() -> requests.Response:
+            if failed:
+                raise failed.pop()
+            return self._attempt()
+
+        policy = replace(API_CALL_POLICY, total_s=API_CALL_POLICY.total_s - (time.monotonic() - began))
+        return policy.retrying(log, retry_if=lambda _: self._repeatable, **shared)(attempt)
 
     def _attempt(self) -> requests.Response:
         if self._pace is not None:
