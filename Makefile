@@ -53,8 +53,9 @@ package: .venv/dev.stamp ## Build wheel and sdist into dist/ and test them
 	$(BIN)/python -m build --quiet
 	$(PYTEST) tests/packaging
 
-bench: .venv/dev.stamp ## Measure what a token and a request cost
+bench: .venv/dev.stamp ## Measure what tokens, requests, pages and transfers cost, beside their peers
 	$(BIN)/python benchmarks/token.py
+	$(BIN)/python benchmarks/paging.py
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-2.11 .demo dist build htmlcov .coverage* .*_cache
