@@ -190,7 +190,7 @@ class OAuth2HttpOperator(BaseOperator):
         from airflow_oauth_provider.pull.progress import Progress
 
         self._check_pull()
-        progress, value, size = Progress(self.log), list[Any](), 2
+        progress, value, size = Progress(self.log), list[Any](), 0
         response: requests.Response | None = None
         for page in hook.pages(
             self.endpoint,

@@ -30,14 +30,24 @@ class Ahead(Generic[T]):
     :param fetch: brings one page; called in threads
     :param paginator: tells the requests that will come
     :param concurrency: requests in flight; as many answers are in memory at most
-    :param pace: is stopped at the end, so that no thread sleeps on
+    :param pace: is stopped at the end when threads were at work, so that none sleeps on
+    :param dispose: gives back what an answer holds that nobody wants any more
     """
 
-    def __init__(self, fetch: Callable[[PageRequest], T], paginator: Paginator, concurrency: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[PageRequest], T],
+        paginator: Paginator,
+        concurrency: int,
+        pace: Pace,
+        *,
+        dispose: Callable[[T], None] = lambda _: None,
+    ) -> None:
         self._fetch = fetch
         self._paginator = paginator if isinstance(paginator, Counted) and concurrency > 1 else None
         self._concurrency = concurrency
         self._pace = pace
+        self._dispose = dispose
         self._threads: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[PageRequest, Future[T]]] = deque()
 
@@ -70,15 +80,21 @@ class Ahead(Generic[T]):
 
     def close(self) -> None:
         """Send nothing more, and wait for what is on its way."""
+        if self._threads is None:
+            return
         self._pace.stop()
         self._forget()
-        if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _forget(self) -> None:
         for _, future in self._waiting:
             future.cancel()
+            future.add_done_callback(self._give_back)
         self._waiting.clear()
+
+    def _give_back(self, future: Future[T]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._dispose(future.result())
 
 
 def _failed(future: Future[T]) -> bool:

@@ -45,14 +45,14 @@ class Body:
         self._encoding = (response.headers.get("Content-Encoding") or "").strip().lower()
         self._spool: IO[bytes] | None = None
         self.size = 0
-        self.content: bytes | None = None
-        length = response.headers.get("Content-Length") or ""
-        with response:
-            if not self._encoding and length.isdigit() and int(length) <= _SPOOLED_BYTES:
-                self.content = b"".join(self._chunks(response))
-                self.size = len(self.content)
-            else:
-                self._receive(response)
+        self.content: bytes | None
+        try:
+            self.content = self._received(response)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            response.close()
         if self.content is not None:
             # Callers of response.json() and .text find it there, as they would without streaming.
             response._content = self.content  # noqa: SLF001
@@ -64,12 +64,15 @@ class Body:
             return io.BytesIO(self.content)
         if self._spool is None:
             raise ValueError("the body is closed")
-        self._spool.seek(0)
+        return self._decoded(self._spool)
+
+    def _decoded(self, spool: IO[bytes]) -> IO[bytes]:
+        spool.seek(0)
         if self._encoding in _GZIP:
-            return io.BufferedReader(gzip.GzipFile(fileobj=self._spool, mode="rb"))
+            return io.BufferedReader(gzip.GzipFile(fileobj=spool, mode="rb"))
         if self._encoding == "zstd":
-            return _zstd_file(self._spool)
-        return io.BufferedReader(_Unclosed(self._spool))
+            return _zstd_file(spool)
+        return io.BufferedReader(_Unclosed(spool))
 
     def close(self) -> None:
         """Give its memory and its file back."""
@@ -77,21 +80,32 @@ class Body:
             self._spool.close()
         self._spool, self.content = None, None
 
-    def _receive(self, response: requests.Response) -> None:
+    def _received(self, response: requests.Response) -> bytes | None:
+        length = response.headers.get("Content-Length") or ""
+        if not self._encoding and length.isdigit() and int(length) <= _SPOOLED_BYTES:
+            content = b"".join(self._chunks(response))
+            self.size = len(content)
+            return content
+        return self._spooled(response)
+
+    def _spooled(self, response: requests.Response) -> bytes | None:
+        """Return the decoded body when it is small; otherwise it stays in the file."""
         spool = self._spool = tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES)  # noqa: SIM115
         try:
             for chunk in self._chunks(response):
                 self.size += len(chunk)
                 spool.write(chunk)
-            with self.open() as decoded:
+            with self._decoded(spool) as decoded:
                 beginning = decoded.read(WHOLE_BYTES + 1)
         except EOFError:
             raise BrokenOffError(f"the {self._encoding} body broke off after {self.size:,} bytes") from None
         except BROKEN_ENCODINGS:
             raise BrokenOffError(f"the {self._encoding} body of {self.size:,} bytes is broken") from None
-        if len(beginning) <= WHOLE_BYTES:
-            spool.close()
-            self._spool, self.content = None, beginning
+        if len(beginning) > WHOLE_BYTES:
+            return None
+        spool.close()
+        self._spool = None
+        return beginning
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield what comes; gzip and zstd as they are, so that a cut one shows when it is decoded."""

@@ -29,6 +29,10 @@ class Counted(Paginator):
         """Return how many pages are behind *page*, None when the API does not tell."""
         raise NotImplementedError
 
+    def knows_end(self, request: PageRequest, page: PageFacts) -> bool:
+        """Whether the API told a total."""
+        return self.pages_behind(request, page) is not None
+
     def _get(self, request: PageRequest, name: str) -> int:
         value = request.json_at(name) if self.in_body else (request.params or {}).get(name)
         number = whole_number(value)
@@ -67,6 +71,8 @@ class Offset(Counted):
         super().__post_init__()
         set_number(self, "limit", 1)
         set_number(self, "start", 0)
+        if self.offset_param == self.limit_param:
+            raise SettingsError("pagination: offset_param and limit_param of Offset have the same name.")
 
     def first(self, request: PageRequest) -> PageRequest:
         """Ask for the first records."""

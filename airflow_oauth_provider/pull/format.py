@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paths import path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_oauth_provider.pull.paths import Path
 
 # What is asked for; a connection or a caller who names an Accept of his own gets that.
@@ -44,7 +43,7 @@ class Format:
 
     def __post_init__(self) -> None:
         """Hold the choices against each other."""
-        if self.name not in ACCEPT:
+        if not isinstance(self.name, str) or self.name not in ACCEPT:
             raise SettingsError(f"response_format: {str(self.name)[:30]!r} is none of {', '.join(ACCEPT)}.")
         if self.records is not None:
             if self.name not in DOCUMENTS:
@@ -65,8 +64,15 @@ class Format:
 
 def _check_csv_options(options: Mapping[str, Any]) -> None:
     """Raise SettingsError when ``csv.reader`` does not take them."""
+    if not isinstance(options, Mapping):
+        raise SettingsError("csv_options must be a dict of what csv.reader takes.")
+    named = dict(options)
+    header = named.pop("fieldnames", None)
+    names = list(header) if isinstance(header, list | tuple) else []
+    if header is not None and (not names or len(set(map(str, names))) < len(names) or "" in names):
+        raise SettingsError("csv_options: fieldnames must be a list of different names.")
     try:
-        csv.reader([], **{name: value for name, value in options.items() if name != "fieldnames"})
+        csv.reader([], **named)
     except (TypeError, ValueError, csv.Error) as error:
         raise SettingsError(f"csv_options: {error}.") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import ijson
 
@@ -16,14 +16,33 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.pull.body import Body
     from airflow_oauth_provider.pull.paths import Path
 
+_DIGITS = 2048
+
+
+def can_stream(where: Path | None) -> bool:
+    """Whether the list at *where* can be read piece by piece: ijson joins keys by dots, and says ``item`` for all."""
+    if where is None:
+        return True
+    return where.keys is not None and not any("." in key or key == "item" for key in where.keys)
+
 
 def huge_json(body: Body, where: Path | None, *, use_decimal: bool) -> tuple[Iterator[Any], Callable[[str], Any]]:
     """
     Return the records of the list at *where*, one after the other, and what looks up something else.
 
-    :param where: a plain dotted path; without one the document is the list, or the one record
+    :param where: see :func:`can_stream`; without one the document is the list, or the one record
+    :raises ResponseFormatError: there is no such list
     """
-    prefix = ".".join(where.keys or ()) if where else ""
+    keys = where.keys or () if where else ()
+    kind, seen = _kind_at(body, keys)
+    prefix = ".".join(keys)
+    if kind == "start_array":
+        prefix = f"{prefix}.item" if prefix else "item"
+    elif kind == "null" and keys:
+        return iter(()), lambda text: _found(body, text)
+    elif kind != "start_map" or keys:
+        what = "is not there" if kind is None else "is not a list"
+        raise ResponseFormatError(f"records={prefix[:100]!r} {what}. The page has the keys {', '.join(seen)}.")
     return _records(body, prefix, use_decimal=use_decimal), lambda text: _found(body, text)
 
 
@@ -31,37 +50,51 @@ def _records(body: Body, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
     count, why = 0, ""
     try:
         with body.open() as file:
-            items = ijson.items(file, f"{prefix}.item" if prefix else "item")
-            for count, record in enumerate(items, start=1):  # noqa: B007  # told when it breaks
+            for record in ijson.items(_Checked(file), prefix):
                 yield record if use_decimal else _with_floats(record)
-        if count == 0:
-            yield from _without_list(body, prefix, use_decimal=use_decimal)
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        why = "it broke off" if "premature" in str(error) else str(error).split("\n")[0][:100]
+                count += 1
+    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError) as error:
+        why = _why(error)
     if why:
         raise ResponseFormatError(f"the JSON of {body.size:,} bytes is broken after {count:,} records: {why}.")
 
 
-def _without_list(body: Body, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
-    """Yield nothing for an empty list; what is no list is an error, and an object where none is named is the record."""
-    keys: list[str] = []
-    event = None
-    with body.open() as file:
-        for place, kind, value in ijson.parse(file):
-            if place == "" and kind == "map_key" and len(keys) < 20:
-                keys.append(value)
-            if place == prefix and kind != "map_key":
-                event = kind
-                break
-    if event in ("start_array", "null") or (event is None and not prefix):
-        return
-    if not prefix and event == "start_map":
+def _kind_at(body: Body, keys: tuple[str, ...]) -> tuple[str | None, list[str]]:
+    """Return with which event the value at *keys* begins, None when it is not there; and the page's keys before it."""
+    seen: list[str] = []
+    try:
         with body.open() as file:
-            record = next(iter(ijson.items(file, "")))
-        yield record if use_decimal else _with_floats(record)
-        return
-    what = "is not there" if event is None else "is not a list"
-    raise ResponseFormatError(f"records={prefix[:100]!r} {what}. The page has the keys {', '.join(keys)}.")
+            return _descend(iter(ijson.basic_parse(_Checked(file))), keys, seen), seen
+    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError) as error:
+        why = _why(error)
+    raise ResponseFormatError(f"the JSON of {body.size:,} bytes is broken: {why}.")
+
+
+def _descend(events: Iterator[tuple[str, Any]], keys: tuple[str, ...], seen: list[str]) -> str | None:
+    kind, _ = next(events)
+    if not keys:
+        return kind
+    if kind != "start_map":
+        return None
+    for event, key in events:
+        if event == "end_map":
+            return None
+        seen.append(key)
+        if key == keys[0]:
+            return _descend(events, keys[1:], [])
+        _pass_by(events)
+    return None
+
+
+def _pass_by(events: Iterator[tuple[str, Any]]) -> None:
+    depth = 0
+    for event, _ in events:
+        if event in ("start_map", "start_array"):
+            depth += 1
+        elif event in ("end_map", "end_array"):
+            depth -= 1
+        if depth == 0:
+            return
 
 
 def _found(body: Body, text: str) -> Any:
@@ -71,14 +104,42 @@ def _found(body: Body, text: str) -> Any:
             f"pagination: {text[:100]!r} cannot be looked up in a document that is streamed: "
             "give a plain path such as meta.next."
         )
-    with body.open() as file:
-        return next(iter(ijson.items(file, ".".join(where.keys))), None)
+    try:
+        with body.open() as file:
+            return next(iter(ijson.items(_Checked(file), ".".join(where.keys))), None)
+    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError) as error:
+        why = _why(error)
+    raise ResponseFormatError(f"the JSON of {body.size:,} bytes is broken: {why}.")
+
+
+class _Checked:
+    """
+    Reads a file, and refuses numbers of thousands of digits: ijson's parser in C would end the process.
+
+    ijson reads blocks of a size that 2,048 divides, so that a longer number fills one of their parts.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(size)
+        if any(block[start : start + _DIGITS].isdigit() for start in range(0, len(block) - _DIGITS + 1, _DIGITS)):
+            raise OverflowError(f"a number has more than {_DIGITS:,} digits")
+        return block
+
+
+def _why(error: Exception) -> str:
+    return "it broke off" if "premature" in str(error) else str(error).split("\n")[0][:100]
 
 
 def _with_floats(value: Any) -> Any:
     """Return *value* with floats for decimals; lists and objects are changed in place."""
     if isinstance(value, Decimal):
-        return float(value)
+        number = float(value)
+        if number in (float("inf"), float("-inf")):
+            raise OverflowError(f"the number {value:E} is out of range")
+        return number
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(item, Decimal | dict | list):

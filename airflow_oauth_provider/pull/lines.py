@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 17
 _LONGEST_LINE = 64 << 20
 _SHOWN = 100
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+# A quote that is never closed would otherwise take the rest of a body for one field.
+csv.field_size_limit(max(csv.field_size_limit(), 16 << 20))
 
 
 class CutLineError(ResponseFormatError):
@@ -44,12 +47,12 @@ def ndjson_records(body: Body, decoder: msgspec.json.Decoder[Any]) -> Iterator[A
         for block in _whole_lines(file):
             try:
                 yield from decoder.decode_lines(block)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except _UNREADABLE:
                 bad, line, why = _bad_line(block, decoder)
             else:
                 number += block.count(b"\n")
                 continue
-            kind = CutLineError if block.count(b"\n") < bad else ResponseFormatError
+            kind = CutLineError if block.count(b"\n") < bad and "truncated" in why else ResponseFormatError
             raise kind(f"line {number + bad:,} is not JSON: {why}. It begins with: {line}")
 
 
@@ -58,7 +61,7 @@ def _bad_line(block: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[int, st
         try:
             if line.strip():
                 decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             return number, line[:_SHOWN].decode("utf-8", "replace"), str(error)[:_SHOWN]
     return 1, "", "it cannot be read"
 
@@ -94,12 +97,12 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
     try:
         with io.TextIOWrapper(body.open(), encoding=encoding, newline="") as text:
             reader = csv.reader(text, **{"strict": True, **named})
-            for row in reader:
+            for row in filter(None, reader):
                 if header is None:
                     header = _checked_header(row)
                 elif len(row) == len(header):
                     yield dict(zip(header, row, strict=True))
-                elif row:
+                else:
                     why = f"has {len(row)} fields, the header {len(header)}"
                     if len(row) < len(header) and _is_cut(body) and next(reader, None) is None:
                         kind = CutLineError
@@ -108,7 +111,9 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
         why = f"is broken ({error})"
         kind = CutLineError if "end of data" in why else ResponseFormatError
     except UnicodeDecodeError as error:
-        why = f"is not {encoding} (byte 0x{error.object[error.start]:02x})"
+        why = f"or one soon behind it is not {encoding} (byte 0x{error.object[error.start]:02x})"
+    except ValueError as error:
+        why = f"does not fit csv_options ({error})"
     except LookupError:
         raise ResponseFormatError(f"the charset {encoding[:40]!r} is not known.") from None
     if why:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_oauth_provider.pull.request import PageRequest
 
-_BATCH = 1000
+BATCH = 1000
+RAW_BATCH = 8
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Stream:
     :param records: where they come from
     :param came: called with the number of each batch
     :param explain: adds to an error where it happened
+    :param batch: how many are taken at once; pieces of raw bodies are large
     """
 
     def __init__(
@@ -55,13 +57,14 @@ class Stream:
         records: Iterator[Any],
         came: Callable[[int], None],
         explain: Callable[[ResponseFormatError], OAuth2Error],
+        batch: int = BATCH,
     ) -> None:
         self.count = 0
         self.first: Any = None
         self.last: Any = None
         self._came = came
         self._explain = explain
-        self._reading = self._read(records)
+        self._reading = self._read(records, batch)
         self._passed_by = False
 
     def __iter__(self) -> Iterator[Any]:
@@ -74,10 +77,10 @@ class Stream:
         """Read what nobody wanted, so that the way on is known."""
         self._passed_by = sum(1 for _ in self._reading) > 0
 
-    def _read(self, records: Iterator[Any]) -> Iterator[Any]:
+    def _read(self, records: Iterator[Any], size: int) -> Iterator[Any]:
         problem: OAuth2Error | None = None
         try:
-            while batch := list(islice(records, _BATCH)):
+            while batch := list(islice(records, size)):
                 self.first = batch[0] if not self.count else self.first
                 self.last = batch[-1]
                 self.count += len(batch)

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
 from airflow_oauth_provider.pull.counted import Offset, PageNumber
+from airflow_oauth_provider.pull.links import link_targets
 from airflow_oauth_provider.pull.paginator import PageFacts, Paginator, kind_of
 from airflow_oauth_provider.pull.paths import path
 
@@ -55,8 +56,8 @@ class LinkHeader(Paginator):
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Follow the link; it is complete by itself."""
-        target = _links(page.headers.get("Link") or "").get(self.rel.lower())
-        return request.at(urljoin(page.url, target)) if target else None
+        target = link_targets(page.headers.get("Link") or "").get(self.rel.lower())
+        return request.at(_joined(page.url, target)) if target else None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class NextUrl(Paginator):
             return None
         if not isinstance(target, str):
             raise ResponseFormatError(f"pagination: {self.path} is {kind_of(target)}, not the URL of the next page.")
-        return request.at(urljoin(page.url, target))
+        return request.at(_joined(page.url, target))
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ class Keyset(Paginator):
 
     def __post_init__(self) -> None:
         """Compile the path, so that a wrong one fails where it is written."""
+        super().__post_init__()
         path(self.record_path, "pagination: record_path")
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
@@ -231,7 +233,7 @@ def paginator_of(value: Any) -> Paginator:
         raise SettingsError(f"pagination: {kind_of(value)} is no paginator. Give one, its dict, or a function.")
     named = dict(value)
     kind = named.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise SettingsError(f"pagination: the kind {str(kind)[:40]!r} is none of {', '.join(KINDS)}.")
     try:
         return KINDS[kind](**named)
@@ -244,12 +246,9 @@ def _truth(value: Any) -> bool:
     return value.strip().lower() not in {"", "false", "0", "no"} if isinstance(value, str) else bool(value)
 
 
-def _links(header: str) -> dict[str, str]:
-    """Return relation types and their targets; one link can have several, and the first of a type counts."""
-    from requests.utils import parse_header_links
-
-    found: dict[str, str] = {}
-    for link in parse_header_links(header) if header else []:
-        for rel in link.get("rel", "").lower().split():
-            found.setdefault(rel, link["url"])
-    return found
+def _joined(base: str, target: str) -> str:
+    try:
+        return urljoin(base, target)
+    except ValueError:
+        pass
+    raise ResponseFormatError(f"pagination: the link to the next page, {target[:100]!r}, is no URL.")

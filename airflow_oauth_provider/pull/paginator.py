@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,25 +59,38 @@ class Paginator:
         """Return how many records there are, None when the API does not tell."""
         return None
 
+    def knows_end(self, request: PageRequest, page: PageFacts) -> bool:  # noqa: ARG002
+        """Whether the API told how far it goes, so that it cannot go on for ever."""
+        return False
+
     def document_paths(self) -> tuple[str, ...]:
         """Return what is looked up in the body: formats that are no document have nothing there."""
         named = (getattr(self, name, None) for name in ("path", "has_more_path", "total_path", "total_pages_path"))
         return tuple(value for value in named if value)
 
     def __post_init__(self) -> None:
-        """Compile all paths, so that a wrong one fails where it is written."""
+        """Look at names, and compile all paths, so that a wrong one fails where it is written."""
+        for part in fields(self):
+            value = getattr(self, part.name)
+            wrong = not value or not isinstance(value, str)
+            if (part.type == "str" and wrong) or (part.type == "str | None" and value is not None and wrong):
+                raise SettingsError(f"pagination: {part.name} of {type(self).__name__} must be a text, and not empty.")
+            if part.type == "bool" and not isinstance(value, bool):
+                raise SettingsError(f"pagination: {part.name} of {type(self).__name__} must be True or False.")
         for text in self.document_paths():
             path(text, f"pagination: {type(self).__name__}")
 
 
 def whole_number(value: Any) -> int | None:
     """Return a number or numeric text as a whole number of at least 0, None when it is no such."""
+    if isinstance(value, Decimal) and not value.is_finite():
+        return None
     if isinstance(value, str):
         value = value.strip()
         return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not 0 <= value < 10**18:
         return None
-    return int(value) if value >= 0 and value == value // 1 else None
+    return int(value) if value == int(value) else None
 
 
 def set_number(paginator: Any, name: str, least: int) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_KEY = r"""(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\\]+")"""
+_PLAIN = re.compile(rf"{_KEY}(\.{_KEY})*")
 
 
 class Path:
@@ -28,7 +29,8 @@ class Path:
             raise SettingsError(f"{parameter}: {text!r} is not a JMESPath such as data.items.")
         self.text = text.strip()
         self._parameter = parameter
-        self.keys = tuple(self.text.split(".")) if _PLAIN.fullmatch(self.text) else None
+        plain = _PLAIN.fullmatch(self.text)
+        self.keys = tuple(key.strip('"') for key in re.findall(_KEY, self.text)) if plain else None
         try:
             self._compiled = jmespath.compile(self.text)
         except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
@@ -65,7 +67,11 @@ class Path:
         raise ResponseFormatError(f"{self._parameter}: {self.text[:100]!r} cannot be applied to the answer: {why}")
 
 
-@lru_cache(maxsize=128)
 def path(text: str, parameter: str) -> Path:
     """Return the compiled expression; a page does not pay for it again."""
+    return _compiled(text, parameter) if isinstance(text, str) else Path(text, parameter)
+
+
+@lru_cache(maxsize=128)
+def _compiled(text: str, parameter: str) -> Path:
     return Path(text, parameter)

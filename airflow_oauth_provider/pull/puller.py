@@ -15,7 +15,7 @@ from airflow_oauth_provider.pull.ahead import Ahead
 from airflow_oauth_provider.pull.body import Body
 from airflow_oauth_provider.pull.counted import Counted
 from airflow_oauth_provider.pull.format import ACCEPT
-from airflow_oauth_provider.pull.page import Page, Stream
+from airflow_oauth_provider.pull.page import RAW_BATCH, Page, Stream
 from airflow_oauth_provider.pull.paginator import PageFacts
 from airflow_oauth_provider.pull.plan import Position
 from airflow_oauth_provider.pull.records import Reader
@@ -77,7 +77,9 @@ class Puller:
         self._retry_args = retry_args
         self._reader = Reader(plan.format)
         self._repeats = Repeats()
-        self._ahead = Ahead(self._fetch, plan.paginator, plan.concurrency, progress.pace)
+        self._ahead = Ahead(
+            self._fetch, plan.paginator, plan.concurrency, progress.pace, dispose=lambda came: came.body.close()
+        )
 
     def pages(self) -> Iterator[Page]:
         """
@@ -135,7 +137,10 @@ class Puller:
         for _ in islice(records, skip):
             pass
         wanted = records if left is None else islice(records, max(left - skip, 0))
-        page.records = stream = Stream(wanted, self._progress.records_came, self._explained)
+        if self._plan.format.name == "raw":
+            page.records = stream = Stream(wanted, _not_counted, self._explained, RAW_BATCH)
+        else:
+            page.records = stream = Stream(wanted, self._progress.records_came, self._explained)
         yield page
         stream.pass_by()
         count = skip + stream.count
@@ -146,11 +151,11 @@ class Puller:
         response = came.response
         facts = PageFacts(response.url, response.headers, count, last, came.content.find, response, self._begun)
         try:
-            if paginator.ends_empty and stands_for:
-                self._repeats.came(stands_for, number)
             page.total = paginator.total(facts)
             self._progress.total = page.total or self._progress.total
             page.next = paginator.following(page.request, facts)
+            if paginator.ends_empty and not paginator.knows_end(page.request, facts):
+                self._repeats.came(stands_for, number)
         except ResponseFormatError as error:
             problem = self._explained(error)
         else:
@@ -192,7 +197,12 @@ class Puller:
             if response.status_code >= 300:
                 raise ResponseFormatError(f"it was answered with {response.status_code}, which is no page.")
             body = Body(response)
-            came.append(_Came(response, body, self._reader.read(response, body)))
+            try:
+                content = self._reader.read(response, body)
+            except BaseException:
+                body.close()
+                raise
+            came.append(_Came(response, body, content))
 
         self._session.call(
             request.method,
@@ -223,3 +233,7 @@ class Puller:
         url = self._session.url_for(request.endpoint).partition("?")[0][:300]
         what = redactor(escape_control_characters(f"Page {self._position.number:,} ({request.method} {url})"))
         return ResponseFormatError(f"{what}: {redactor.server_text(str(error), 600)}", status_code=error.status_code)
+
+
+def _not_counted(pieces: int) -> None:
+    """Pieces of a raw body are no records."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 # Lines up to here become a list; more would cost many times the memory of the body.
 _LISTED_BYTES = 1 << 20
 
@@ -61,6 +62,15 @@ class Reader:
         :raises BrokenOffError: it is not whole
         :raises ResponseFormatError: it is not what it should be
         """
+        try:
+            return self._content(response, body)
+        except EOFError:
+            why = "broke off"
+        except BROKEN_ENCODINGS:
+            why = "is broken"
+        raise BrokenOffError(f"the compressed body of {body.size:,} bytes {why}")
+
+    def _content(self, response: requests.Response, body: Body) -> Content:
         if self.format.name == "raw":
             return Content(_streamed(raw_chunks(body), body), _nothing)
         if self.format.name == "ndjson":
@@ -71,11 +81,12 @@ class Reader:
             return Content(_read(csv_records(response, body, self.format.csv_options), body), _nothing)
         if self.format.name == "xml":
             return self._of_xml(response, body)
-        if body.content is None and (self._path is None or self._path.keys):
-            from airflow_oauth_provider.pull.huge import huge_json
+        if body.content is None:
+            from airflow_oauth_provider.pull.huge import can_stream, huge_json
 
-            records, find = huge_json(body, self._path, use_decimal=self.format.use_decimal)
-            return Content(_streamed(records, body), find)
+            if can_stream(self._path):
+                records, find = huge_json(body, self._path, use_decimal=self.format.use_decimal)
+                return Content(_streamed(records, body), find)
         return self._of_json(response, body)
 
     # Documents ------------------------------------------------------------------------------------------------------
@@ -127,7 +138,7 @@ class Reader:
                 return Content([], _nothing)
             try:
                 document = xmltodict_module().parse(file)
-            except (ExpatError, ValueError) as error:
+            except (ExpatError, ValueError, LookupError) as error:
                 why = str(error)[:100]
             else:
                 return Content(self._selected(document), lambda text: path(text, "pagination").find(document))
@@ -169,24 +180,31 @@ def _loaded(content: bytes, response: requests.Response, decoder: msgspec.json.D
     """Decode JSON: UTF-8 (RFC 8259 §8.1), with or without the mark that some begin with, or the charset named."""
     try:
         return decoder.decode(content.removeprefix(_BOM))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        why = str(error)
-    charset = "charset" in response.headers.get("Content-Type", "").lower()
-    text = decoded(content, response).removeprefix("\ufeff")
-    if charset or why.startswith("'utf"):
+    except _UNREADABLE as error:
+        why = str(error) or type(error).__name__
+    text = _in_charset(content, response)
+    if text is not None:
         try:
-            return decoder.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            why = str(error)
-    if "truncated" in why and not _is_json(text):
+            return decoder.decode(text.removeprefix("\ufeff"))
+        except _UNREADABLE as error:
+            why = str(error) or type(error).__name__
+    if "truncated" in why and not _is_json(content):
         raise BrokenOffError(f"the JSON broke off after {len(content):,} bytes")
     content_type = response.headers.get("Content-Type") or "no content type"
-    raise ResponseFormatError(
-        f"the body ({content_type[:60]}) is not JSON: {why[:100]}. It begins with: {text[:_SHOWN]}"
-    )
+    beginning = content[:_SHOWN].decode("utf-8", "replace") if text is None else text[:_SHOWN]
+    raise ResponseFormatError(f"the body ({content_type[:60]}) is not JSON: {why[:100]}. It begins with: {beginning}")
 
 
-def _is_json(text: str) -> bool:
+def _in_charset(content: bytes, response: requests.Response) -> str | None:
+    """Return *content* as text where a charset other than UTF-8 is named; nobody guesses one."""
+    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
+    try:
+        return content.decode(charset) if charset and charset.lower() not in ("utf-8", "utf8") else None
+    except (LookupError, UnicodeDecodeError):
+        return None
+
+
+def _is_json(text: bytes) -> bool:
     """Whether it is whole for a parser that is less strict: half of a surrogate pair looks like a cut to the other."""
     try:
         json.loads(text)

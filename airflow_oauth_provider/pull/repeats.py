@@ -34,7 +34,7 @@ class Repeats:
 
         :raises PaginationLoopError: it has been sent before
         """
-        key = _key(request.method, request.endpoint, request.params, request.json, request.data)
+        key = _key(request.method, request.endpoint, request.params, request.json, request.data, request.headers)
         if key in self._seen or key == self._mark:
             raise PaginationLoopError(
                 f"Page {number:,} would be one that came before: the API leads from page to page in a circle. "
@@ -49,7 +49,7 @@ class Repeats:
         """Remember under which URL the page came: links name it so."""
         sent = (response.history or [response])[0].request.url
         if sent != request.endpoint and request.json is None and request.data is None:
-            self._remember(_key(request.method, sent, None, None, None))
+            self._remember(_key(request.method, sent, None, None, None, request.headers))
 
     def came(self, records: Any, number: int) -> None:
         """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode
 
 from airflow_oauth_provider.exceptions import SettingsError
 
-_MERGED = ("params", "headers", "options")
 _OPTIONS = frozenset({"timeout", "verify", "cert", "proxies", "allow_redirects"})
 
 
@@ -44,8 +44,8 @@ class PageRequest:
     def with_params(self, **changes: Any) -> Self:
         """Return the request with these parameters in place of those of the same name."""
         if self.params is not None and not isinstance(self.params, Mapping):
-            raise SettingsError("params must be a mapping, so that paging can change them.")
-        return replace(self, params={**(self.params or {}), **changes})
+            raise SettingsError("query (params of the hook) must be a mapping, so that parameters can be added to it.")
+        return replace(self, endpoint=_without(self.endpoint, changes), params={**(self.params or {}), **changes})
 
     def with_json(self, path: str, value: Any) -> Self:
         """Return the request with *value* at the dotted *path* of its JSON body."""
@@ -71,42 +71,44 @@ class PageRequest:
             named["params"] = {**named.pop("data"), **(named.get("params") or {})}
         options = named.pop("extra_options", None) or {}
         named["options"] = {name: value for name, value in options.items() if name in _OPTIONS}
-        if unknown := sorted(set(named) - {"endpoint", "params", "json", "data", "headers", "options"}):
+        if unknown := sorted(set(map(str, named)) - set(_PARTS)):
             raise SettingsError(f"pagination: the function returned {unknown[0]!r}, which is no part of a request.")
         merged = {name: value for name, value in named.items() if value}
         for name, value in merged.items():
             before = getattr(self, name)
-            if isinstance(value, Mapping) and isinstance(before, Mapping) and (name in _MERGED or name == "data"):
+            if name != "json" and isinstance(value, Mapping) and isinstance(before, Mapping):
                 merged[name] = {**before, **value}
         return replace(self, **merged)
 
-    def changes_since(self, begun: PageRequest) -> dict[str, Any]:
+    def changes_since(self, begun: PageRequest) -> list[list[Any]]:
         """
-        Return what JSON can hold of the way from *begun* to here.
+        Return the way from *begun* to here: places and what stands there now.
 
         What a Dag author wrote is not repeated: it may hold what nobody should find in another place.
         """
-        changes: dict[str, Any] = {}
-        for part in _PARTS:
-            now, then = getattr(self, part), getattr(begun, part)
-            if now == then:
-                continue
-            if isinstance(now, Mapping) and isinstance(then, Mapping) and set(then) <= set(now):
-                now = {name: value for name, value in now.items() if name not in then or value != then[name]}
-            changes[part] = now
-        return changes
+        parts = ((part, getattr(begun, part), getattr(self, part)) for part in _PARTS)
+        return [[list(place), value] for part, then, now in parts for place, value in _changes((part,), then, now)]
 
-    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+    def with_changes(self, changes: Sequence[Sequence[Any]]) -> Self:
         """Return the request to which :meth:`changes_since` leads from this one."""
-        merged = dict(changes)
-        for part, value in merged.items():
-            before = getattr(self, part)
-            if isinstance(value, Mapping) and isinstance(before, Mapping):
-                merged[part] = {**before, **value}
-        return replace(self, **merged)
+        parts = {part: getattr(self, part) for part in _PARTS}
+        for place, value in changes:
+            parts = _put(parts, list(place), value)
+        return replace(self, **parts)
 
 
 _PARTS = tuple(part.name for part in fields(PageRequest))
+
+
+def _changes(place: tuple[str, ...], then: Any, now: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(then, Mapping) and isinstance(now, Mapping) and set(then) <= set(now):
+        for key, value in now.items():
+            if key in then:
+                yield from _changes((*place, key), then[key], value)
+            else:
+                yield (*place, key), value
+    elif then != now or type(then) is not type(now):
+        yield place, now
 
 
 def _put(tree: Any, keys: list[str], value: Any) -> Any:
@@ -115,3 +117,13 @@ def _put(tree: Any, keys: list[str], value: Any) -> Any:
     if tree is not None and not isinstance(tree, Mapping):
         raise SettingsError("json must be an object, so that paging can change it.")
     return {**(tree or {}), keys[0]: _put((tree or {}).get(keys[0]), keys[1:], value)}
+
+
+def _without(endpoint: str | None, names: Mapping[str, Any]) -> str | None:
+    """Return *endpoint* without these parameters in its query: they would be sent twice."""
+    path, mark, query = (endpoint or "").partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True) if mark else []
+    if not any(name in names for name, _ in pairs):
+        return endpoint
+    left = urlencode([(name, value) for name, value in pairs if name not in names])
+    return f"{path}?{left}" if left else path

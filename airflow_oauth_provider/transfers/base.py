@@ -12,7 +12,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_oauth_provider.exceptions import SettingsError, TransientError
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
-from airflow_oauth_provider.transfers.interval import check_interval_params, interval_params, lookback_of
+from airflow_oauth_provider.transfers.interval import (
+    check_interval_format,
+    check_interval_params,
+    interval_params,
+    lookback_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
     from airflow_oauth_provider.transfers.sink import Sink
     from airflow_oauth_provider.transfers.watermark import Watermark
-
-BATCH = 1000
 
 PULL_TEMPLATE_FIELDS = (
     *("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers"),
@@ -124,6 +127,7 @@ class OAuth2TransferOperator(BaseOperator):
         self.watermark_param = watermark_param
         self.resume = resume
         self._progress: Progress | None = None
+        self._killed = False
         self._check_pull(templated=False)
 
     # For the transfers ------------------------------------------------------------------------------------------------
@@ -165,6 +169,9 @@ class OAuth2TransferOperator(BaseOperator):
         if self.json is not None and self.data is not None:
             raise SettingsError("json and data are both given: a request has one body.")
         lookback_of(self.interval_lookback)
+        check_interval_format(self.interval_format)
+        if self.watermark is not None and self.response_format == "raw":
+            raise SettingsError("watermark: raw bodies have no records.")
         if self.watermark is not None and self.interval_params is not None:
             raise SettingsError("watermark and interval_params are both given: a run asks by one of them.")
         check_watermark(self.watermark, self.watermark_param, self.outlets)
@@ -186,25 +193,32 @@ class OAuth2TransferOperator(BaseOperator):
         watermark = self._watermark(context)
         request = self._request(context, watermark)
         checkpoint = self._checkpoint(context, request, hook)
+        if watermark is not None and checkpoint.watermark is None:
+            checkpoint.watermark = watermark.value
         sink = self.open_sink(context, checkpoint)
         try:
             progress = self._pull(hook, request, checkpoint, sink, watermark)
             result = sink.finish(progress.summary())
         except Stopped:
-            sink.abort()
-            raise TransientError(
-                "The task was ended from outside; nothing of this try stands in the destination."
-            ) from None
+            self._abort(sink)
+            raise TransientError("The task was ended from outside; the destination is as it was before.") from None
         except BaseException:
-            sink.abort()
+            self._abort(sink)
             raise
         if watermark is not None:
             watermark.advance(checkpoint.watermark)
         checkpoint.clear()
         return {**result, "resumed": checkpoint.resumed is not None}
 
+    def _abort(self, sink: Sink) -> None:
+        try:
+            sink.abort()
+        except Exception:
+            self.log.exception("The destination was not left in order; the error that led there follows.")
+
     def on_kill(self) -> None:
         """Send nothing more; the pull ends at its next step."""
+        self._killed = True
         if self._progress is not None:
             self._progress.pace.stop()
 
@@ -227,6 +241,7 @@ class OAuth2TransferOperator(BaseOperator):
             seconds=former.get("seconds", 0.0),
         )
         self._progress = checkpoint.progress = progress
+        self._end_if_killed()
         if sink.complete:
             return progress
         before = skip = 0
@@ -237,15 +252,28 @@ class OAuth2TransferOperator(BaseOperator):
             checkpoint.at_page(Position(page.request, page.number, before))
             before += skip
             skip = 0
-            for batch in _batches(page.records):
-                progress.pace.wait()
+            for batch in self._batches(page.records):
                 if watermark is not None:
                     checkpoint.watermark = watermark.latest(batch, checkpoint.watermark)
                 sink.write(batch)
                 before += len(batch)
             sink.end_page()
-        progress.pace.wait()
+        self._end_if_killed()
         return progress
+
+    def _batches(self, records: Any) -> Iterator[list[Any]]:
+        from airflow_oauth_provider.pull.page import BATCH, RAW_BATCH
+
+        reading, size = iter(records), RAW_BATCH if self.response_format == "raw" else BATCH
+        while batch := list(islice(reading, size)):
+            self._end_if_killed()
+            yield batch
+
+    def _end_if_killed(self) -> None:
+        from airflow_oauth_provider.http.pace import Stopped
+
+        if self._killed:
+            raise Stopped
 
     def _pages(
         self, hook: OAuth2Hook, request: PageRequest, start: Position | None, progress: Progress
@@ -267,12 +295,12 @@ class OAuth2TransferOperator(BaseOperator):
     def _request(self, context: Context, watermark: Watermark | None) -> PageRequest:
         from airflow_oauth_provider.pull.request import PageRequest
 
-        request = PageRequest(self.method.upper(), self.endpoint, self.query, self.json, self.data, self.headers)
+        request = PageRequest(str(self.method).upper(), self.endpoint, self.query, self.json, self.data, self.headers)
         if self.interval_params:
             lookback = lookback_of(self.interval_lookback)
             return request.with_params(**interval_params(context, self.interval_params, self.interval_format, lookback))
         if watermark is not None and watermark.value is not None:
-            return request.with_params(**{str(self.watermark_param): watermark.value})
+            return request.with_params(**{str(self.watermark_param): watermark.shown()})
         return request
 
     def _watermark(self, context: Context) -> Watermark | None:
@@ -296,15 +324,9 @@ class OAuth2TransferOperator(BaseOperator):
         )
 
 
-def _batches(records: Any) -> Iterator[list[Any]]:
-    reading = iter(records)
-    while batch := list(islice(reading, BATCH)):
-        yield batch
-
-
 def _digest(what: Any) -> str:
     def named(value: Callable[..., Any]) -> str:
         # A function has no value that stays; a paginator's repr is its value.
         return getattr(value, "__qualname__", None) or repr(value)
 
-    return hashlib.sha256(jsonlib.dumps(what, default=named, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(jsonlib.dumps(what, default=named).encode()).hexdigest()

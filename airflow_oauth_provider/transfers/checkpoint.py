@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_oauth_provider.exceptions import TransientError
+from airflow_oauth_provider.transfers.watermark import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,12 +124,23 @@ class Checkpoint:
         """
         if not state:
             return False
-        if state.get("digest") != self._digest or not self._attempt.retries(state):
+        try:
+            fits = state["digest"] == self._digest and self._attempt.retries(state)
+            resumed, records, watermark = dict(state["sink"]), int(state["records"]), from_text(state["watermark"])
+            fits = fits and _has_page(state)
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
             self._log.info("This try starts over: the checkpoint is of another request, or the task was cleared.")
             return False
         self.state_of_former_try = state
-        self.resumed, self.records, self.watermark = state["sink"], state["records"], state["watermark"]
+        self.resumed, self.records, self.watermark = resumed, records, watermark
         return True
+
+    def start_over(self) -> None:
+        """Forget what was to be gone on from."""
+        self.state_of_former_try = {}
+        self.resumed, self.records, self.watermark = None, 0, None
 
     def position(self) -> Position | None:
         """Return where the pull goes on, None for its beginning."""
@@ -169,7 +181,7 @@ class Checkpoint:
             "records": records,
             "pages": progress.pages if progress else 0,
             "seconds": round(progress.seconds, 3) if progress else 0.0,
-            "watermark": self.watermark,
+            "watermark": to_text(self.watermark),
             "sink": sink,
         }
 
@@ -181,7 +193,7 @@ class Checkpoint:
         """
         if not self.active:
             return
-        text = json.dumps(self.state(records, sink))
+        text = json.dumps(self.state(records, sink), default=str)
         if not self._safe_to_store(text):
             self._log.warning("No checkpoint is kept: a link to a next page holds a secret. A retry starts over.")
             self.clear()
@@ -212,10 +224,16 @@ class Checkpoint:
     def _read(self) -> dict[str, Any] | None:
         try:
             text = self._store.get(_STORE_KEY)
-            return json.loads(text) if isinstance(text, str) else None
+            state = json.loads(text) if isinstance(text, str) else None
+            return state if isinstance(state, dict) else None
         except Exception as error:  # noqa: BLE001  # whatever keeps it: a transfer can do without
             self._log.warning("The checkpoint cannot be read (%s): this try starts over.", _kind(error))
             return None
+
+
+def _has_page(state: dict[str, Any]) -> bool:
+    page = state["page"]
+    return page is None or {"number", "records", "changes"} <= set(page)
 
 
 def _kind(error: Exception) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.providers.common.compat.sdk import Context
 
 EDGES = ("start", "end")
-_EPOCHS = {"epoch": 1, "epoch_ms": 1000}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCHS = {"epoch": timedelta(seconds=1), "epoch_ms": timedelta(milliseconds=1)}
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d.*")
 
 
 def interval_params(
@@ -33,20 +36,23 @@ def interval_params(
             "interval_params: this run has no data interval, as one that was started by hand or by an asset. "
             "Start it with a logical date, give the Dag a timetable with intervals, or use watermark."
         )
-    if start - lookback >= end:
+    try:
+        begin = start - lookback
+    except OverflowError:
+        raise SettingsError(f"interval_lookback: {lookback} before {start} there is no time.") from None
+    if begin >= end:
         raise SettingsError(
             "interval_params: the data interval of this run is empty, so nothing would be pulled. "
             "On Airflow 3 a cron schedule has no intervals: use schedule=CronDataIntervalTimetable(…)."
         )
-    edges = {"start": start - lookback, "end": end}
-    return {name: shown(edges[edge], interval_format) for name, edge in params.items()}
+    return {name: shown(begin if edge == "start" else end, interval_format) for name, edge in params.items()}
 
 
 def shown(instant: datetime, interval_format: str) -> Any:
     """Return *instant* in UTC as the API wants it."""
     utc = instant.astimezone(UTC)
     if interval_format in _EPOCHS:
-        return int(utc.timestamp() * _EPOCHS[interval_format])
+        return (utc - _EPOCH) // _EPOCHS[interval_format]
     if interval_format == "iso":
         return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
     return utc.strftime(interval_format)
@@ -67,8 +73,19 @@ def lookback_of(value: Any) -> timedelta:
     return lookback
 
 
+def check_interval_format(interval_format: Any) -> None:
+    """Raise SettingsError for what would be sent as it stands."""
+    known = ("iso", *_EPOCHS)
+    if interval_format not in known and not (isinstance(interval_format, str) and "%" in interval_format):
+        raise SettingsError(
+            f"interval_format is {str(interval_format)[:30]!r}: give one of {', '.join(known)}, or a strftime format."
+        )
+
+
 def check_interval_params(params: Mapping[str, str] | None) -> None:
     """Raise SettingsError for anything but parameters with ``start`` and ``end``."""
+    if params is not None and not isinstance(params, Mapping):
+        raise SettingsError("interval_params must be a dict of query parameters to 'start' or 'end'.")
     for name, edge in (params or {}).items():
         if edge not in EDGES:
             raise SettingsError(f"interval_params: {name} is {str(edge)[:30]!r}, neither 'start' nor 'end'.")
@@ -78,26 +95,30 @@ def later(first: Any, second: Any) -> Any:
     """
     Return the later of two watermarks; None is earlier than all.
 
-    Texts that are instants are compared as such, whatever their offset; others as texts, and numbers as numbers.
+    Texts that begin with a date are compared as instants, whatever their offset; others as texts, numbers as numbers.
 
     :raises ResponseFormatError: they cannot be compared
     """
-    if first is None or second is None:
-        return second if first is None else first
     try:
+        if first is None or second is None:
+            either = second if first is None else first
+            _rank(either)
+            return either
         return second if _rank(second) > _rank(first) else first
     except TypeError:
         pass
-    raise ResponseFormatError("watermark: the records hold values of different kinds there, which have no order.")
+    raise ResponseFormatError("watermark: the records hold values there that have no order, or are of different kinds.")
 
 
 def _rank(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            instant = datetime.fromisoformat(value)
+            instant = datetime.fromisoformat(value) if _INSTANT.fullmatch(value) else None
         except ValueError:
             return value
+        if instant is None:
+            return value
         return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | Decimal)):
         raise TypeError
     return value

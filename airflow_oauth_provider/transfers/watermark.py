@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paths import path
@@ -39,23 +40,40 @@ class Watermark:
         if (index := getattr(ti, "map_index", -1)) is not None and index >= 0:
             self._key += f".{index}"
         text = self._store.get(self._key)
-        self.value: Any = json.loads(text) if isinstance(text, str) else None
+        self.value: Any = from_text(text)
         log.info("Pulls what is behind the watermark %s." if text else "There is no watermark yet%s.", text or "")
 
     def latest(self, batch: list[Any], before: Any) -> Any:
         """Return the largest value of *batch* and *before*."""
         for record in batch:
             value = self._path.find(record)
-            if isinstance(value, Decimal):
-                value = float(value)
-            if value is not None and value != before:
+            if value is not None and value not in ("", before):
                 before = later(before, value)
         return before
+
+    def shown(self) -> Any:
+        """Return the value as a query takes it."""
+        return f"{self.value:f}" if isinstance(self.value, Decimal) else self.value
 
     def advance(self, value: Any) -> None:
         """Keep *value* for the next run, when it is larger than what is kept: the data is safe now."""
         if value is not None and later(self.value, value) != self.value:
-            self._store.set(self._key, json.dumps(value))
+            self._store.set(self._key, to_text(value))
+
+
+def to_text(value: Any) -> str | None:
+    """Return a watermark as JSON, its number exact; None for none."""
+    return None if value is None else msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+
+
+def from_text(text: Any) -> Any:
+    """Return the watermark that :func:`to_text` wrote; what somebody typed in by hand is a text."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.json.Decoder(float_hook=Decimal).decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def check_watermark(watermark: str | None, param: str | None, outlets: Sequence[Any]) -> None:
@@ -70,6 +88,5 @@ def check_watermark(watermark: str | None, param: str | None, outlets: Sequence[
 
 
 def _assets(outlets: Sequence[Any]) -> list[Any]:
-    return [
-        outlet for outlet in outlets if type(outlet).__name__ in ("Asset", "AssetNameRef", "AssetUriRef", "Dataset")
-    ]
+    kinds = {"Asset", "AssetNameRef", "AssetUriRef", "Dataset"}
+    return [outlet for outlet in outlets if kinds & {base.__name__ for base in type(outlet).__mro__}]
