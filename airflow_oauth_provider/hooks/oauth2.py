@@ -162,6 +162,8 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
         from airflow_oauth_provider.pull.puller import Puller
         from airflow_oauth_provider.pull.request import PageRequest
 
+        if json is not None and data is not None:
+            raise SettingsError("json and data are both given: a request has one body.")
         plan = PullPlan.of(
             pagination=pagination,
             records=records,

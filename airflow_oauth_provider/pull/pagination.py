@@ -90,7 +90,8 @@ class Cursor(Paginator):
     :param path: JMESPath to the cursor
     :param param: query parameter in which it is sent
     :param body_path: or: dotted place in the JSON body
-    :param has_more_path: JMESPath to a flag that says whether there is another page
+    :param has_more_path: JMESPath to a flag that says whether there is another page; where it is missing or null the
+        cursor alone says it
     """
 
     path: str
@@ -106,15 +107,16 @@ class Cursor(Paginator):
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Send the cursor back."""
-        if self.has_more_path and not _truth(page.find(self.has_more_path)):
+        has_more = page.find(self.has_more_path) if self.has_more_path else None
+        if has_more is not None and not _truth(has_more):
             return None
         cursor = page.find(self.path)
         if cursor is None or cursor is False or cursor == "":
-            if self.has_more_path:
-                raise ResponseFormatError(
-                    f"pagination: {self.has_more_path} promises another page, but {self.path} is empty."
-                )
-            return None
+            if has_more is None:
+                return None
+            raise ResponseFormatError(
+                f"pagination: {self.has_more_path} promises another page, but {self.path} is empty."
+            )
         if isinstance(cursor, Mapping | list | bool):
             raise ResponseFormatError(f"pagination: {self.path} is {kind_of(cursor)}, not a cursor.")
         if isinstance(cursor, Decimal):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_oauth_provider.exceptions import OAuth2Error, ResponseFormatError
+from airflow_oauth_provider.exceptions import OAuth2Error, PaginationLoopError, ResponseFormatError
 from airflow_oauth_provider.masking import escape_control_characters
 from airflow_oauth_provider.pull.ahead import Ahead
 from airflow_oauth_provider.pull.body import Body
@@ -112,10 +112,10 @@ class Puller:
 
     def _next_page(self) -> tuple[Page, _Came]:
         request, number, began = self._position.request, self._position.number, time.monotonic()
-        self._repeats.ask(request, number)
         try:
+            self._repeats.ask(request)
             came = self._ahead.get(request)
-        except ResponseFormatError as error:
+        except (ResponseFormatError, PaginationLoopError) as error:
             problem = self._explained(error)
         else:
             self._repeats.answered(request, came.response)
@@ -133,8 +133,8 @@ class Puller:
             self._progress.records_came(len(page.records))
             yield page
             return
-        records = iter(everything)
-        for _ in islice(records, skip):
+        records, last = iter(everything), None
+        for last in islice(records, skip):  # noqa: B007  # the one before those that come
             pass
         wanted = records if left is None else islice(records, max(left - skip, 0))
         if self._plan.format.name == "raw":
@@ -143,8 +143,8 @@ class Puller:
             page.records = stream = Stream(wanted, self._progress.records_came, self._explained)
         yield page
         stream.pass_by()
-        count = skip + stream.count
-        self._look_behind(page, came, count, stream.last, [count, stream.first, stream.last] if count else None)
+        count, last = skip + stream.count, stream.last if stream.count else last
+        self._look_behind(page, came, count, last, [count, stream.first, last] if count else None)
 
     def _look_behind(self, page: Page, came: _Came, count: int, last: Any, stands_for: Any) -> None:
         paginator, number = self._plan.paginator, page.number
@@ -155,8 +155,8 @@ class Puller:
             self._progress.total = page.total or self._progress.total
             page.next = paginator.following(page.request, facts)
             if paginator.ends_empty and not paginator.knows_end(page.request, facts):
-                self._repeats.came(stands_for, number)
-        except ResponseFormatError as error:
+                self._repeats.came(stands_for)
+        except (ResponseFormatError, PaginationLoopError) as error:
             problem = self._explained(error)
         else:
             self._position = Position(page.request, number, self._position.records + count)
@@ -227,12 +227,12 @@ class Puller:
             headers["Accept"] = ACCEPT[self._plan.format.name]
         return headers
 
-    def _explained(self, error: ResponseFormatError) -> OAuth2Error:
+    def _explained(self, error: OAuth2Error) -> OAuth2Error:
         """Say which page it is; what the server wrote is masked here."""
         request, redactor = self._position.request, self._session.redactor()
         url = self._session.url_for(request.endpoint).partition("?")[0][:300]
         what = redactor(escape_control_characters(f"Page {self._position.number:,} ({request.method} {url})"))
-        return ResponseFormatError(f"{what}: {redactor.server_text(str(error), 600)}", status_code=error.status_code)
+        return type(error)(f"{what}: {redactor.server_text(str(error), 600)}", status_code=error.status_code)
 
 
 def _not_counted(pieces: int) -> None:

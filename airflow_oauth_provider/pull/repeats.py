@@ -28,7 +28,7 @@ class Repeats:
         self._asked = 0
         self._last: int | None = None
 
-    def ask(self, request: PageRequest, number: int) -> None:
+    def ask(self, request: PageRequest) -> None:
         """
         Remember a request before it is sent.
 
@@ -37,8 +37,7 @@ class Repeats:
         key = _key(request.method, request.endpoint, request.params, request.json, request.data, request.headers)
         if key in self._seen or key == self._mark:
             raise PaginationLoopError(
-                f"Page {number:,} would be one that came before: the API leads from page to page in a circle. "
-                "Check pagination, or set max_pages."
+                "this page came before: the API leads from page to page in a circle. Check pagination, or set max_pages."
             )
         self._asked += 1
         if self._asked & (self._asked - 1) == 0:
@@ -51,7 +50,7 @@ class Repeats:
         if sent != request.endpoint and request.json is None and request.data is None:
             self._remember(_key(request.method, sent, None, None, None, request.headers))
 
-    def came(self, records: Any, number: int) -> None:
+    def came(self, records: Any) -> None:
         """
         Remember what is on a page of a kind that ends with an empty one.
 
@@ -61,8 +60,8 @@ class Repeats:
         key = _key(records) if records else None
         if key is not None and key == self._last:
             raise PaginationLoopError(
-                f"Page {number:,} is the same as the page before: the API serves it for ever. "
-                "Check the names of the paging parameters, or set max_pages."
+                "it is the same as the page before: the API serves it for ever. Check the names of the paging parameters, "
+                "or set max_pages."
             )
         self._last = key
 
