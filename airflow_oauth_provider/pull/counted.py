@@ -81,8 +81,8 @@ class Offset(Counted):
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Ask for what is behind the records that came."""
         offset = self._get(request, self.offset_param) + (page.count or self.limit)
-        total = self.total(page)
-        at_end = page.count == 0 if total is None else offset - self.start >= total
+        left = self._left(request, page)
+        at_end = page.count == 0 if left is None else left == 0
         return None if at_end else self._put(request, self.offset_param, offset)
 
     def shifted(self, request: PageRequest, pages: int) -> PageRequest:
@@ -91,11 +91,16 @@ class Offset(Counted):
 
     def pages_behind(self, request: PageRequest, page: PageFacts) -> int | None:
         """Divide what the total leaves."""
+        left = self._left(request, page)
+        return None if left is None else -(-left // self.limit)
+
+    def _left(self, request: PageRequest, page: PageFacts) -> int | None:
+        """Return how many records are behind the page, None when the total says nothing, or less than came already."""
         total = self.total(page)
-        if total is None:
+        before = self._get(request, self.offset_param) - self.start
+        if total is None or (page.count and total < before + page.count):
             return None
-        left = total - (self._get(request, self.offset_param) - self.start) - self.limit
-        return max(-(-left // self.limit), 0)
+        return max(total - before - (page.count or self.limit), 0)
 
     def total(self, page: PageFacts) -> int | None:
         """Return the total, as number or numeric text."""
@@ -146,7 +151,10 @@ class PageNumber(Counted):
     def pages_behind(self, request: PageRequest, page: PageFacts) -> int | None:
         """Count from the number of pages."""
         pages = whole_number(page.find(self.total_pages_path)) if self.total_pages_path else None
-        return None if pages is None else max(pages - (self._get(request, self.param) - self.start) - 1, 0)
+        before = self._get(request, self.param) - self.start
+        if pages is None or (page.count and pages <= before):
+            return None
+        return max(pages - before - 1, 0)
 
     def shifted(self, request: PageRequest, pages: int) -> PageRequest:
         """Add so many pages to the number."""

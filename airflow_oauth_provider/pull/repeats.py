@@ -37,7 +37,8 @@ class Repeats:
         key = _key(request.method, request.endpoint, request.params, request.json, request.data, request.headers)
         if key in self._seen or key == self._mark:
             raise PaginationLoopError(
-                "this page came before: the API leads from page to page in a circle. Check pagination, or set max_pages."
+                "this page came before: the API leads from page to page in a circle. Check pagination, or set "
+                "max_pages."
             )
         self._asked += 1
         if self._asked & (self._asked - 1) == 0:
@@ -60,8 +61,8 @@ class Repeats:
         key = _key(records) if records else None
         if key is not None and key == self._last:
             raise PaginationLoopError(
-                "it is the same as the page before: the API serves it for ever. Check the names of the paging parameters, "
-                "or set max_pages."
+                "it is the same as the page before: the API serves it for ever. Check the names of the paging "
+                "parameters, or set max_pages."
             )
         self._last = key
 
