@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.pull.paths import Path
 
 _DIGITS = 2048
+_LEVELS = 2000
 
 
 def can_stream(where: Path | None) -> bool:
@@ -114,9 +115,10 @@ def _found(body: Body, text: str) -> Any:
 
 class _Checked:
     """
-    Reads a file, and refuses numbers of thousands of digits: ijson's parser in C would end the process.
+    Reads a file, and refuses what ijson cannot stand.
 
-    ijson reads blocks of a size that 2,048 divides, so that a longer number fills one of their parts.
+    Numbers of thousands of digits end the process in its parser in C: it reads blocks of a size that 2,048 divides, so
+    that one fills a part of them. Memory grows with the square of the levels of nested lists and objects.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -126,6 +128,8 @@ class _Checked:
         block = self._file.read(size)
         if any(block[start : start + _DIGITS].isdigit() for start in range(0, len(block) - _DIGITS + 1, _DIGITS)):
             raise OverflowError(f"a number has more than {_DIGITS:,} digits")
+        if block.count(b"[") + block.count(b"{") - block.count(b"]") - block.count(b"}") > _LEVELS:
+            raise OverflowError(f"lists or objects are nested in more than {_LEVELS:,} levels")
         return block
 
 
