@@ -220,7 +220,7 @@ def _refuse_html(response: requests.Response, body: Body, *, also_json: bool = F
         beginning = file.read(1024).removeprefix(_BOM).lstrip().lower()
     is_html = content_type in ("text/html", "application/xhtml+xml")
     is_html = is_html or beginning.startswith((b"<!doctype html", b"<html"))
-    if is_html or (also_json and (content_type == "application/json" or content_type.endswith("+json"))):
+    if is_html or (beginning and also_json and (content_type == "application/json" or content_type.endswith("+json"))):
         raise ResponseFormatError(
             f"the body is {'HTML' if is_html else content_type}. It begins with: {_beginning(response, body)}"
         )

@@ -313,13 +313,14 @@ class OAuth2TransferOperator(BaseOperator):
 
         parts = [request.method, request.endpoint, request.params, request.json, request.data, request.headers]
         what = [self.oauth2_conn_id, parts, self.plan_parameters(), self.watermark, self.destination_identity()]
-        redactor = hook.get_conn().redactor()
+        session = hook.get_conn()
         return Checkpoint(
             context,
             request,
             digest=_digest(what),
             resume=self.resume,
-            safe_to_store=lambda text: redactor(text) == text,
+            # Which tokens there are is known when it is written.
+            safe_to_store=lambda text: session.redactor()(text) == text,
             log=self.log,
         )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_oauth_provider.exceptions import TransientError
+from airflow_oauth_provider.exceptions import SettingsError, TransientError
 from airflow_oauth_provider.transfers.watermark import from_text, to_text
 
 if TYPE_CHECKING:
@@ -164,20 +164,23 @@ class Checkpoint:
         Return the state in which the first *records* of the run are safe; JSON can hold it.
 
         :param sink: what the sink needs to go on
+        :raises SettingsError: it would hold a secret, which an API put into the link to its next page
         """
         while len(self._positions) > 1 and self._positions[1].records <= records:
             self._positions.popleft()
-        page = None
+        page = self.state_of_former_try.get("page")
         if self._positions:
-            at = replace(self._positions[0], skip=0)
+            at = self._positions[0]
             page = {"number": at.number, "records": at.records, "changes": at.request.changes_since(self._begun)}
+        if not self._safe_to_store(json.dumps(page, default=str)):
+            raise SettingsError("The link to a next page holds a secret, so that no checkpoint can be kept.")
         progress = self.progress
         return {
             "digest": self._digest,
             "try": self._attempt.number,
             "max_tries": self._attempt.max_tries,
             "clear_number": self._attempt.clear_number,
-            "page": page if page is not None else self.state_of_former_try.get("page"),
+            "page": page,
             "records": records,
             "pages": progress.pages if progress else 0,
             "seconds": round(progress.seconds, 3) if progress else 0.0,
@@ -193,9 +196,10 @@ class Checkpoint:
         """
         if not self.active:
             return
-        text = json.dumps(self.state(records, sink), default=str)
-        if not self._safe_to_store(text):
-            self._log.warning("No checkpoint is kept: a link to a next page holds a secret. A retry starts over.")
+        try:
+            text = json.dumps(self.state(records, sink), default=str)
+        except SettingsError as error:
+            self._log.warning("%s A retry starts over.", error)
             self.clear()
             self._store = None
             return
