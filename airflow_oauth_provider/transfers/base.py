@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json as jsonlib
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_oauth_provider.exceptions import SettingsError, TransientError
+from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
 from airflow_oauth_provider.transfers.interval import (
     check_interval_format,
     check_interval_params,
-    interval_params,
     lookback_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-    from airflow_oauth_provider.pull.page import Page
-    from airflow_oauth_provider.pull.plan import Position
-    from airflow_oauth_provider.pull.progress import Progress
-    from airflow_oauth_provider.pull.request import PageRequest
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
+    from airflow_oauth_provider.transfers.run import TransferRun
     from airflow_oauth_provider.transfers.sink import Sink
-    from airflow_oauth_provider.transfers.watermark import Watermark
 
 PULL_TEMPLATE_FIELDS = (
     *("oauth2_conn_id", "endpoint", "method", "query", "json", "data", "headers"),
@@ -126,8 +117,7 @@ class OAuth2TransferOperator(BaseOperator):
         self.watermark = watermark
         self.watermark_param = watermark_param
         self.resume = resume
-        self._progress: Progress | None = None
-        self._killed = False
+        self._run: TransferRun | None = None
         self._check_pull(templated=False)
 
     # For the transfers ------------------------------------------------------------------------------------------------
@@ -185,149 +175,13 @@ class OAuth2TransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull everything, and return what came where."""
-        from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-        from airflow_oauth_provider.http.pace import Stopped
+        from airflow_oauth_provider.transfers.run import TransferRun
 
         self._check_pull(templated=True)
-        hook = OAuth2Hook(oauth2_conn_id=self.oauth2_conn_id)
-        watermark = self._watermark(context)
-        request = self._request(context, watermark)
-        checkpoint = self._checkpoint(context, request, hook)
-        if watermark is not None and checkpoint.watermark is None:
-            checkpoint.watermark = watermark.value
-        sink = self.open_sink(context, checkpoint)
-        try:
-            progress = self._pull(hook, request, checkpoint, sink, watermark)
-            result = sink.finish(progress.summary())
-        except Stopped:
-            self._abort(sink)
-            raise TransientError("The task was ended from outside; the destination is as it was before.") from None
-        except BaseException:
-            self._abort(sink)
-            raise
-        if watermark is not None:
-            watermark.advance(checkpoint.watermark)
-        checkpoint.clear()
-        return {**result, "resumed": checkpoint.resumed is not None}
-
-    def _abort(self, sink: Sink) -> None:
-        try:
-            sink.abort()
-        except Exception:
-            self.log.exception("The destination was not left in order; the error that led there follows.")
+        self._run = TransferRun(self, context)
+        return self._run()
 
     def on_kill(self) -> None:
         """Send nothing more; the pull ends at its next step."""
-        self._killed = True
-        if self._progress is not None:
-            self._progress.pace.stop()
-
-    def _pull(
-        self,
-        hook: OAuth2Hook,
-        request: PageRequest,
-        checkpoint: Checkpoint,
-        sink: Sink,
-        watermark: Watermark | None,
-    ) -> Progress:
-        from airflow_oauth_provider.pull.plan import Position
-        from airflow_oauth_provider.pull.progress import Progress
-
-        start, former = checkpoint.position(), checkpoint.state_of_former_try
-        progress = Progress(
-            self.log,
-            pages=start.number - 1 if start and not sink.complete else former.get("pages", 0),
-            records=checkpoint.records,
-            seconds=former.get("seconds", 0.0),
-        )
-        self._progress = checkpoint.progress = progress
-        self._end_if_killed()
-        if sink.complete:
-            return progress
-        before = skip = 0
-        if start is not None:
-            before, skip = start.records, start.skip
-            self.log.info("Goes on in page %d, behind %d records.", start.number, checkpoint.records)
-        for page in self._pages(hook, request, start, progress):
-            checkpoint.at_page(Position(page.request, page.number, before))
-            before += skip
-            skip = 0
-            for batch in self._batches(page.records):
-                if watermark is not None:
-                    checkpoint.watermark = watermark.latest(batch, checkpoint.watermark)
-                sink.write(batch)
-                before += len(batch)
-            sink.end_page()
-        self._end_if_killed()
-        return progress
-
-    def _batches(self, records: Any) -> Iterator[list[Any]]:
-        from airflow_oauth_provider.pull.page import BATCH, RAW_BATCH
-
-        reading, size = iter(records), RAW_BATCH if self.response_format == "raw" else BATCH
-        while batch := list(islice(reading, size)):
-            self._end_if_killed()
-            yield batch
-
-    def _end_if_killed(self) -> None:
-        from airflow_oauth_provider.http.pace import Stopped
-
-        if self._killed:
-            raise Stopped
-
-    def _pages(
-        self, hook: OAuth2Hook, request: PageRequest, start: Position | None, progress: Progress
-    ) -> Iterator[Page]:
-        return hook.pages(
-            request.endpoint,
-            method=request.method,
-            params=request.params,
-            json=request.json,
-            data=request.data,
-            headers=request.headers,
-            idempotent=self.idempotent,
-            retry_args=self.retry_args,
-            start=start,
-            progress=progress,
-            **self.plan_parameters(),
-        )
-
-    def _request(self, context: Context, watermark: Watermark | None) -> PageRequest:
-        from airflow_oauth_provider.pull.request import PageRequest
-
-        request = PageRequest(str(self.method).upper(), self.endpoint, self.query, self.json, self.data, self.headers)
-        if self.interval_params:
-            lookback = lookback_of(self.interval_lookback)
-            return request.with_params(**interval_params(context, self.interval_params, self.interval_format, lookback))
-        if watermark is not None and watermark.value is not None:
-            return request.with_params(**{str(self.watermark_param): watermark.shown()})
-        return request
-
-    def _watermark(self, context: Context) -> Watermark | None:
-        from airflow_oauth_provider.transfers.watermark import Watermark
-
-        return None if self.watermark is None else Watermark(context, self.watermark, self.outlets, self.log)
-
-    def _checkpoint(self, context: Context, request: PageRequest, hook: OAuth2Hook) -> Checkpoint:
-        from airflow_oauth_provider.transfers.checkpoint import Checkpoint
-
-        parts = [request.method, request.endpoint, request.params, request.json, request.data, request.headers]
-        what = [self.oauth2_conn_id, parts, self.plan_parameters(), self.watermark, self.destination_identity()]
-        session = hook.get_conn()
-        return Checkpoint(
-            context,
-            request,
-            digest=_digest(what),
-            resume=self.resume,
-            # Which tokens there are is known when it is written.
-            safe_to_store=lambda text: session.redactor()(text) == text,
-            log=self.log,
-        )
-
-
-def _digest(what: Any) -> str:
-    def named(value: Callable[..., Any]) -> str:
-        # A function has no value that stays; a paginator's repr is its value.
-        return getattr(value, "__qualname__", None) or repr(value)
-
-    return hashlib.sha256(jsonlib.dumps(what, default=named).encode()).hexdigest()
+        if self._run is not None:
+            self._run.stop()

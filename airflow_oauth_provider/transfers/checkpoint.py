@@ -141,6 +141,8 @@ class Checkpoint:
         """Forget what was to be gone on from."""
         self.state_of_former_try = {}
         self.resumed, self.records, self.watermark = None, 0, None
+        self._positions.clear()
+        self.clear()
 
     def position(self) -> Position | None:
         """Return where the pull goes on, None for its beginning."""

@@ -14,9 +14,11 @@ class Sink(Protocol):
 
     Whoever makes one has found the destination to be usable, before the first request is sent.
 
+    :ivar can_start_over: what former tries wrote does no harm when all of it is written again
     :ivar complete: there is nothing to pull: everything was safe in the former try, or the result is there already
     """
 
+    can_start_over: bool
     complete: bool
 
     def write(self, batch: list[Any]) -> None:
