@@ -53,10 +53,11 @@ class Body:
             raise
         finally:
             response.close()
+        # Callers of response.json() and .text find a small body there, as they would without streaming; for another one
+        # they get requests' error.
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         if self.content is not None:
-            # Callers of response.json() and .text find it there, as they would without streaming.
             response._content = self.content  # noqa: SLF001
-            response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
     def open(self) -> IO[bytes]:
         """Return the decoded body, from its beginning."""

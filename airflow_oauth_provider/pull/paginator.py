@@ -106,4 +106,4 @@ def set_number(paginator: Any, name: str, least: int) -> None:
 def kind_of(value: Any) -> str:
     """Return what sort of JSON value it is, for messages: never the value itself."""
     kinds = {Mapping: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "missing"}
-    return next((name for kind, name in kinds.items() if isinstance(value, kind)), f"a {type(value).__name__}")
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "a number")

@@ -77,6 +77,7 @@ class Puller:
         self._retry_args = retry_args
         self._reader = Reader(plan.format)
         self._repeats = Repeats()
+        self._broken = False
         self._ahead = Ahead(
             self._fetch, plan.paginator, plan.concurrency, progress.pace, dispose=lambda came: came.body.close()
         )
@@ -92,7 +93,8 @@ class Puller:
             yield from self._pages()
             ended = "Done"
         except GeneratorExit:
-            ended = "Left"
+            # What a stream raises goes to whoever reads it, not through here.
+            ended = "Broken off" if self._broken else "Left"
             raise
         finally:
             self._progress.say(ended)
@@ -117,6 +119,9 @@ class Puller:
             came = self._ahead.get(request)
         except (ResponseFormatError, PaginationLoopError) as error:
             problem = self._explained(error)
+        except OAuth2Error:
+            log.error("Page %s did not come, behind %s records.", f"{number:,}", f"{self._position.records:,}")
+            raise
         else:
             self._repeats.answered(request, came.response)
             self._progress.page_came(came.body.size, time.monotonic() - began)
@@ -229,6 +234,7 @@ class Puller:
 
     def _explained(self, error: OAuth2Error) -> OAuth2Error:
         """Say which page it is; what the server wrote is masked here."""
+        self._broken = True
         request, redactor = self._position.request, self._session.redactor()
         url = self._session.url_for(request.endpoint).partition("?")[0][:300]
         what = redactor(escape_control_characters(f"Page {self._position.number:,} ({request.method} {url})"))

@@ -161,17 +161,20 @@ class Checkpoint:
         """Know that records from this page come next."""
         self._positions.append(position)
 
-    def state(self, records: int, sink: dict[str, Any]) -> dict[str, Any]:
+    def state(self, records: int, sink: dict[str, Any], *, done: bool = False) -> dict[str, Any]:
         """
         Return the state in which the first *records* of the run are safe; JSON can hold it.
 
         :param sink: what the sink needs to go on
+        :param done: no page comes next
         :raises SettingsError: it would hold a secret, which an API put into the link to its next page
         """
         while len(self._positions) > 1 and self._positions[1].records <= records:
             self._positions.popleft()
         page = self.state_of_former_try.get("page")
-        if self._positions:
+        if done:
+            page = None
+        elif self._positions:
             at = self._positions[0]
             page = {"number": at.number, "records": at.records, "changes": at.request.changes_since(self._begun)}
         if not self._safe_to_store(json.dumps(page, default=str)):
@@ -190,7 +193,7 @@ class Checkpoint:
             "sink": sink,
         }
 
-    def save(self, records: int, sink: dict[str, Any]) -> None:
+    def save(self, records: int, sink: dict[str, Any], *, done: bool = False) -> None:
         """
         Write down that the first *records* of the run are safe.
 
@@ -199,7 +202,7 @@ class Checkpoint:
         if not self.active:
             return
         try:
-            text = json.dumps(self.state(records, sink), default=str)
+            text = json.dumps(self.state(records, sink, done=done), default=str)
         except SettingsError as error:
             self._log.warning("%s A retry starts over.", error)
             self.clear()

@@ -68,6 +68,10 @@ class TransferRun:
             self._abort(sink)
             raise
         if self._watermark is not None:
+            if progress.records and self._checkpoint.watermark is None:
+                self._task.log.warning(
+                    "watermark: no record has %r, so the next run pulls everything.", self._task.watermark
+                )
             self._watermark.advance(self._checkpoint.watermark)
         self._checkpoint.clear()
         return {**result, "resumed": self._checkpoint.resumed is not None}
