@@ -7,8 +7,11 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDS = json.dumps({"orders": [{"id": number, "state": "open"} for number in range(20)]}).encode()
 
@@ -35,36 +38,36 @@ class BenchmarkServer:
             return int(answer.read())
 
 
-def _serve(connection: socket.socket, count: list[int]) -> None:
+def targets(connection: socket.socket) -> Iterator[str]:
+    """Yield path and query of each request, once it has been read."""
     buffer = b""
+    while True:
+        while b"\r\n\r\n" not in buffer:
+            received = connection.recv(65536)
+            if not received:
+                return
+            buffer += received
+        head, _, buffer = buffer.partition(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0
+        )
+        while len(buffer) < length:
+            buffer += connection.recv(65536)
+        buffer = buffer[length:]
+        yield head.split(b" ", 2)[1].decode()
+
+
+def _serve(connection: socket.socket, count: list[int]) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection:
-        while True:
-            while b"\r\n\r\n" not in buffer:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                buffer += received
-            head, _, buffer = buffer.partition(b"\r\n\r\n")
-            length = next(
-                (
-                    int(line.split(b":")[1])
-                    for line in head.lower().split(b"\r\n")
-                    if line.startswith(b"content-length")
-                ),
-                0,
-            )
-            while len(buffer) < length:
-                buffer += connection.recv(65536)
-            buffer = buffer[length:]
-            path = head.split(b" ", 2)[1]
-            if path == b"/token":
+        for path in targets(connection):
+            if path == "/token":
                 count[0] += 1
                 body = json.dumps(
                     {"access_token": f"benchmark-{count[0]:08d}", "token_type": "Bearer", "expires_in": 3600}
                 ).encode()
             else:
-                body = str(count[0]).encode() if path == b"/count" else RECORDS
+                body = str(count[0]).encode() if path == "/count" else RECORDS
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -61,6 +62,9 @@ class AirflowApi:
         body = {"connection_id": conn_id, **fields, "extra": json.dumps(fields.get("extra", {}))}
         self.call("POST", "connections", json=body)
 
+    def create_variable(self, key: str, value: str) -> None:
+        self.call("POST", "variables", json={"key": key, "value": value})
+
     def wait_for_dags(self, dag_ids: Iterable[str], *, timeout_s: float = 120) -> None:
         """Wait until the Dag processor has found all of them; a broken Dag file ends the wait."""
         wanted = set(dag_ids)
@@ -72,18 +76,23 @@ class AirflowApi:
 
         self._wait_for(all_found, f"the Dags {sorted(wanted)}", timeout_s)
 
-    def start(self, dag_id: str, *, timeout_s: float = 60) -> str:
-        """Unpause a Dag and return the id of its first run: the one of its schedule, or else one for this moment."""
-        dag = self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
-        runs = f"dags/{dag_id}/dagRuns"
-        if dag["timetable_summary"] is None:
-            self.call("POST", runs, json={"logical_date": datetime.now(UTC).isoformat()})
+    def start(self, dag_ids: Iterable[str], *, timeout_s: float = 60) -> dict[str, str]:
+        """Unpause Dags and return the first run of each: the one of its schedule, or else one for this moment."""
+        wanted = list(dag_ids)
+        # All is written before the first task runs. The API server logs our writes on its event loop, for which the
+        # commits of tasks wait, which hold the lock of SQLite, for which it waits: that would last until a time-out.
+        for dag_id in wanted:
+            if self.call("GET", f"dags/{dag_id}")["timetable_summary"] is None:
+                self.call("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": datetime.now(UTC).isoformat()})
+        self.call("PATCH", "dags", params={"dag_id_pattern": "|".join(wanted)}, json={"is_paused": False})
 
-        def first_run() -> str | None:
-            found = self.call("GET", runs)["dag_runs"]
+        def first_run(dag_id: str) -> str | None:
+            found = self.call("GET", f"dags/{dag_id}/dagRuns")["dag_runs"]
             return found[0]["dag_run_id"] if found else None
 
-        return self._wait_for(first_run, f"a run of {dag_id}", timeout_s)
+        return {
+            dag_id: self._wait_for(partial(first_run, dag_id), f"a run of {dag_id}", timeout_s) for dag_id in wanted
+        }
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout_s: float = 180) -> str:
         """Wait until a run has ended and return its state, ``success`` or ``failed``."""
@@ -93,6 +102,16 @@ class AirflowApi:
             return state if state in {"success", "failed"} else None
 
         return self._wait_for(ended, f"{dag_id} to end", timeout_s)
+
+    def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Mark a task as failed, as the button does; its process notices some seconds later."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self.call("PATCH", path, json={"new_state": "failed"})
+
+    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str | tuple[str, int]]) -> None:
+        """Clear tasks, or single ones of mapped tasks, as the button does."""
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": task_ids}
+        self.call("POST", f"dags/{dag_id}/clearTaskInstances", json=body)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
@@ -105,6 +124,12 @@ class AirflowApi:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         entry = self.call("GET", path, params={"map_index": map_index, "deserialize": "true"})
         return entry["value"]
+
+    def task_state(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        """Return what a task left in its ``task_state_store``."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/state-store"
+        found = self.call("GET", path, params={"map_index": map_index})["task_state_store"]
+        return {entry["key"]: entry["value"] for entry in found}
 
     def _wait_for(self, look: Callable[[], T | None], what: str, timeout_s: float) -> T:
         deadline = time.monotonic() + timeout_s

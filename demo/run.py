@@ -1,7 +1,8 @@
 """
 ``make demo``: every example Dag in one real Airflow, against an authorization server and an API on loopback.
 
-Prints what landed in XCom and how many token requests all tasks together took; leaves nothing running.
+Prints what landed in XCom, in files and in a table, and how many token requests all tasks together took; leaves
+nothing running.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo.destinations import Destinations, records
 from demo.server import DemoServer
 from demo.standalone import Standalone
 
@@ -26,18 +28,22 @@ RESULTS = {
     "shop_mapped_tasks": "order",
     "shop_stock_http_operator": "customers",
 }
+PAGINATED_PULL = "shop_paginated_pull"
 
 
 class DemoFailedError(RuntimeError):
     """A Dag did not do what it should; the logs say why."""
 
 
-def run_dags(server: DemoServer, airflow: Standalone) -> None:
+def run_dags(server: DemoServer, airflow: Standalone, destinations: Destinations) -> None:
     """Run all example Dags at once, then say what came of them."""
-    say('Creating the connection "shop" (OAuth 2.0 API)')
+    say('Creating the connections "shop" (OAuth 2.0 API) and "warehouse" (SQLite), and the Variable "lake"')
     airflow.api.create_connection("shop", server.connection())
-    airflow.api.wait_for_dags(RESULTS)
-    runs = {dag_id: airflow.api.start(dag_id) for dag_id in RESULTS}
+    airflow.api.create_connection("warehouse", destinations.warehouse)
+    airflow.api.create_variable("lake", destinations.lake)
+    dag_ids = [*RESULTS, PAGINATED_PULL]
+    airflow.api.wait_for_dags(dag_ids)
+    runs = airflow.api.start(dag_ids)
     say(f"Running {len(runs)} Dags")
     for dag_id, run_id in runs.items():
         state = airflow.api.wait_for_run(dag_id, run_id)
@@ -46,15 +52,27 @@ def run_dags(server: DemoServer, airflow: Standalone) -> None:
             raise DemoFailedError(f"{dag_id} {state}")
 
     say("In XCom:")
-    for dag_id, run_id in runs.items():
-        values = results(airflow, dag_id, run_id)
+    for dag_id, task_id in RESULTS.items():
+        values = results(airflow, dag_id, runs[dag_id])
         for value in values[:2]:
-            say(f"  {dag_id}.{RESULTS[dag_id]}: {shorten(value)}")
+            say(f"  {dag_id}.{task_id}: {shorten(value)}")
         if len(values) > 2:
             say(f"  … and {len(values) - 2} more")
+    show_pulled(destinations)
     tasks = sum(len(airflow.api.task_instances(dag_id, run_id)) for dag_id, run_id in runs.items())
     counts = server.ledger.counts()
     say(f"{tasks} tasks, {counts['api_requests']} API calls, token requests: {counts['token_requests']}")
+
+
+def show_pulled(destinations: Destinations) -> None:
+    """Say what the paginated pull has really delivered."""
+    for path in destinations.files():
+        pulled = records(path)
+        say(f"In {path.relative_to(PROJECT)}: {len(pulled)} records in {path.stat().st_size} bytes")
+        say(f"  {shorten(pulled[0])}")
+    rows = destinations.rows()
+    say(f'In SQLite, table "sales": {len(rows)} rows')
+    say(f"  {shorten(rows[0])}")
 
 
 def results(airflow: Standalone, dag_id: str, run_id: str) -> list[Any]:
@@ -85,7 +103,7 @@ def main() -> int:
             say(f"Authorization server {server.token_url}, API {server.base_url}")
             say("Starting airflow standalone (takes about half a minute)")
             with airflow:
-                run_dags(server, airflow)
+                run_dags(server, airflow, Destinations(HOME))
                 say("Stopping everything")
     except KeyboardInterrupt:
         say("Interrupted; everything is stopped")

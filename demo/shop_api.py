@@ -1,7 +1,8 @@
-"""The protected API: a shop with 24 orders and 10 customers, open to tokens of the authorization server."""
+"""The protected API: a shop with orders, customers and a sale each hour, open to tokens of the authorization server."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.flask_oauth2 import ResourceProtector
@@ -16,8 +17,25 @@ ORDERS = {
     for number, item in enumerate(["lamp", "chair", "table", "shelf"] * 6, start=1)
 }
 CUSTOMERS = [{"id": number, "name": f"customer {number}"} for number in range(1, 11)]
+PRICES = {"lamp": 39.9, "chair": 89.5, "table": 249, "shelf": 119.95}
 PAGE_SIZE = 4
+HOUR_S = 3600
 SCOPES = {"status": "status:read"}
+
+
+def sales_between(start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return the sales from *start* on and before *end*: at each full hour the shop sells one thing."""
+    first, last = (int(-(-moment.timestamp() // HOUR_S)) for moment in (start, end))
+    items = list(PRICES.items())
+    return [
+        {
+            "id": number,
+            "item": items[number % len(items)][0],
+            "price": items[number % len(items)][1],
+            "sold_at": datetime.fromtimestamp(number * HOUR_S, UTC).isoformat(),
+        }
+        for number in range(first, last)
+    ]
 
 
 class LedgerTokenValidator(BearerTokenValidator):
@@ -60,9 +78,27 @@ def create_api_app(ledger: Ledger) -> Flask:
 
     @app.get("/v1/customers")
     def customers() -> dict[str, Any]:
-        """One page of customers; ``next_cursor`` is null on the last one."""
-        start = request.args.get("cursor", default=0, type=int)
-        end = start + PAGE_SIZE
-        return {"customers": CUSTOMERS[start:end], "next_cursor": end if end < len(CUSTOMERS) else None}
+        return one_page("customers", CUSTOMERS)
+
+    @app.get("/v1/sales")
+    def sales() -> dict[str, Any]:
+        """One page of the sales from ``since`` on and before ``until``."""
+        return one_page("sales", sales_between(instant("since"), instant("until")))
 
     return app
+
+
+def one_page(name: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the page of *records* that the request asks for; ``next_cursor`` is null on the last one."""
+    start = request.args.get("cursor", default=0, type=int)
+    end = start + PAGE_SIZE
+    return {name: records[start:end], "next_cursor": end if end < len(records) else None}
+
+
+def instant(parameter: str) -> datetime:
+    """Return the moment that the request names, which has to have a zone."""
+    try:
+        moment = datetime.fromisoformat(request.args[parameter])
+    except ValueError:
+        abort(400)
+    return moment if moment.tzinfo else abort(400)

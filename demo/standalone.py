@@ -95,6 +95,13 @@ class Standalone:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process above all others of this Airflow."""
+        if self._process is None:
+            raise AirflowStoppedError("airflow has not been started")
+        return self._process.pid
+
     def what_failed(self, lines: int = 30) -> str:
         """Say which tasks failed and why; where none did, return the last lines that Airflow wrote."""
         task_logs = sorted((self.home / "logs").glob("dag_id=*/**/*.log"))

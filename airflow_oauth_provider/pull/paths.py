@@ -63,8 +63,9 @@ class Path:
         try:
             return self._compiled.search(document)
         except jmespath.exceptions.JMESPathError as error:
-            why = str(error).splitlines()[0][:100]
-        raise ResponseFormatError(f"{self._parameter}: {self.text[:100]!r} cannot be applied to the answer: {why}")
+            # Its text may quote what it was applied to.
+            why = type(error).__name__
+        raise ResponseFormatError(f"{self._parameter}: {self.text[:100]!r} cannot be applied to the answer ({why}).")
 
 
 def path(text: str, parameter: str) -> Path:

@@ -120,7 +120,7 @@ class Puller:
         except (ResponseFormatError, PaginationLoopError) as error:
             problem = self._explained(error)
         except OAuth2Error:
-            log.error("Page %s did not come, behind %s records.", f"{number:,}", f"{self._position.records:,}")
+            log.warning("Page %s did not come, behind %s records.", f"{number:,}", f"{self._position.records:,}")
             raise
         else:
             self._repeats.answered(request, came.response)

@@ -63,7 +63,9 @@ class TransferRun:
             result = sink.finish(progress.summary())
         except Stopped:
             self._abort(sink)
-            raise TransientError("The task was ended from outside; the destination is as it was before.") from None
+            raise TransientError(
+                "The task was ended from outside; what it had not finished is not in the destination."
+            ) from None
         except BaseException:
             self._abort(sink)
             raise

@@ -8,9 +8,9 @@ from airflow_oauth_provider.exceptions import PermanentError, SettingsError
 from airflow_oauth_provider.pull.paginator import whole_number
 from airflow_oauth_provider.pull.templates import has_template
 from airflow_oauth_provider.transfers.base import OAuth2TransferOperator
-from airflow_oauth_provider.transfers.rows import RowMaker, getters
-from airflow_oauth_provider.transfers.sql_options import check_options
-from airflow_oauth_provider.transfers.statements import delete_all
+from airflow_oauth_provider.transfers.tables.options import check_options
+from airflow_oauth_provider.transfers.tables.rows import RowMaker, getters
+from airflow_oauth_provider.transfers.tables.statements import delete_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
-    from airflow_oauth_provider.transfers.checkpoint_table import CheckpointTable
-    from airflow_oauth_provider.transfers.database import Database
-    from airflow_oauth_provider.transfers.rows import Row
-    from airflow_oauth_provider.transfers.statements import Target
+    from airflow_oauth_provider.transfers.tables.checkpoint_table import CheckpointTable
+    from airflow_oauth_provider.transfers.tables.database import Database
+    from airflow_oauth_provider.transfers.tables.rows import Row
+    from airflow_oauth_provider.transfers.tables.statements import Target
 
 _FIELDS = (
     *("table", "columns", "mode", "key_columns", "batch_size", "commit_every", "checkpoint_table", "hook_params"),
@@ -90,8 +90,8 @@ class OAuth2HttpToSqlOperator(OAuth2TransferOperator):
 
         :raises SettingsError: the rows cannot be written
         """
-        from airflow_oauth_provider.transfers.database import open_database
-        from airflow_oauth_provider.transfers.probe import proven
+        from airflow_oauth_provider.transfers.tables.database import open_database
+        from airflow_oauth_provider.transfers.tables.probe import proven
 
         database = open_database(self.destination_conn_id, self.hook_params)
         try:
@@ -119,7 +119,7 @@ class OAuth2HttpToSqlOperator(OAuth2TransferOperator):
         """Return the table of checkpoints where it helps: rows that are appended twice do harm."""
         if self.mode != "append" or self.checkpoint_table is None or not checkpoint.active:
             return None
-        from airflow_oauth_provider.transfers.checkpoint_table import CheckpointTable
+        from airflow_oauth_provider.transfers.tables.checkpoint_table import CheckpointTable
 
         why = "the database has no transactions"
         if database.transactional:
@@ -238,15 +238,11 @@ class SqlSink:
         self._checkpoint.save(self._records, sink)
 
     def _commit_all(self) -> None:
-        from airflow_oauth_provider.pull.plan import Position
-        from airflow_oauth_provider.pull.request import PageRequest
 
         self._flush()
         sink = {"rows": self._rows, "done": True}
-        # No page comes next: what leads to the last one is of no use any more, and may hold a secret.
-        self._checkpoint.at_page(Position(PageRequest(), 0, self._records))
         if self._table is not None:
-            self._table.write({**self._checkpoint.state(self._records, sink), "page": None})
+            self._table.write(self._checkpoint.state(self._records, sink, done=True))
         self._database.commit(self._what)
         if self._table is None and self._task.mode == "append":
-            self._checkpoint.save(self._records, sink)
+            self._checkpoint.save(self._records, sink, done=True)

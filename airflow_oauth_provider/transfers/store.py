@@ -39,8 +39,6 @@ class Store:
         try:
             path = ObjectStoragePath(url, conn_id=conn_id)
             self._fs: Any = path.fs
-        except ModuleNotFoundError as error:
-            raise SettingsError(f"destination {url!r}: {error}. Install what this store needs.") from error
         except Exception as error:
             why = f"{described(error)} Correct scheme or connection, or install the provider package of this store."
             raise SettingsError(f"destination {url!r}: {why}") from error

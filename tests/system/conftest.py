@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +10,10 @@ import pytest
 from demo.run import DAGS as EXAMPLE_DAGS
 from demo.server import DemoServer
 from demo.standalone import Standalone
-from tests.system.running import SystemRun, run_everything
+from tests.system.running import SYSTEM_DAGS, SystemRun, run_everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SYSTEM_DAGS = Path(__file__).parent / "dags"
 
 
 @pytest.fixture(scope="session")

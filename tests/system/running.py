@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demo.run import RESULTS, results
+from demo.destinations import Destinations
+from demo.run import PAGINATED_PULL, RESULTS, results
 from demo.standalone import task_errors
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from demo.server import DemoServer
     from demo.standalone import Standalone
 
+SYSTEM_DAGS = Path(__file__).parent / "dags"
 WRONG_SECRET = "made-up-wrong/secret+of-the-system-tests"
 API_KEY = "made-up-api-key/of-the-system-tests"
 
@@ -24,12 +25,17 @@ class SystemRun:
 
     server: DemoServer
     airflow: Standalone
+    destinations: Destinations
     run_ids: dict[str, str]
     states: dict[str, str]
     token_requests_of_mapped_tasks: int
 
     def task_instances(self, dag_id: str) -> list[dict[str, Any]]:
         return self.airflow.api.task_instances(dag_id, self.run_ids[dag_id])
+
+    def interval_start(self, dag_id: str) -> str:
+        run: dict[str, Any] = self.airflow.api.call("GET", f"dags/{dag_id}/dagRuns/{self.run_ids[dag_id]}")
+        return str(run["data_interval_start"])
 
     def xcoms(self, dag_id: str) -> list[Any]:
         """Return the result of an example Dag, in the order of its mapped tasks."""
@@ -54,17 +60,20 @@ class SystemRun:
 
 
 def run_everything(server: DemoServer, airflow: Standalone) -> SystemRun:
-    api = airflow.api
+    api, destinations = airflow.api, Destinations(airflow.home)
     api.create_connection("shop", server.connection(secret_headers={"X-Api-Key": API_KEY}))
     api.create_connection("shop_wrong_secret", {**server.connection(), "password": WRONG_SECRET})
-    api.wait_for_dags([*RESULTS, "wrong_secret", "careless"])
+    api.create_connection("warehouse", destinations.warehouse)
+    api.create_variable("lake", destinations.lake)
+    dag_ids = [*RESULTS, PAGINATED_PULL, "wrong_secret", "careless"]
+    api.wait_for_dags(dag_ids)
 
     # Alone and first, so that nobody else can have fetched a token for them.
-    run_ids = {"shop_mapped_tasks": api.start("shop_mapped_tasks")}
-    states = {"shop_mapped_tasks": api.wait_for_run("shop_mapped_tasks", run_ids["shop_mapped_tasks"])}
+    first = "shop_mapped_tasks"
+    run_ids = api.start([first])
+    states = {first: api.wait_for_run(first, run_ids[first])}
     token_requests = server.ledger.counts()["token_requests"]
 
-    others = [dag_id for dag_id in [*RESULTS, "wrong_secret", "careless"] if dag_id not in run_ids]
-    run_ids |= {dag_id: api.start(dag_id) for dag_id in others}
-    states |= {dag_id: api.wait_for_run(dag_id, run_ids[dag_id]) for dag_id in others}
-    return SystemRun(server, airflow, run_ids, states, token_requests)
+    run_ids |= api.start(dag_id for dag_id in dag_ids if dag_id != first)
+    states |= {dag_id: api.wait_for_run(dag_id, run_id) for dag_id, run_id in run_ids.items()}
+    return SystemRun(server, airflow, destinations, run_ids, states, token_requests)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.run import DAGS, RESULTS
+from demo.destinations import Destinations
+from demo.run import DAGS, PAGINATED_PULL, RESULTS
 from demo.server import DemoServer
 from demo.standalone import airflow_environment
-from tests.system.expected import expected_xcoms
+from tests.system.expected import assert_a_day_was_pulled, expected_xcoms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """The command ``airflow`` in a home of its own, with the connection ``shop`` in its environment."""
+    """The command ``airflow`` in a home of its own, with what the example Dags need in its environment."""
 
     home: Path
     server: DemoServer
+    destinations: Destinations
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -34,6 +36,8 @@ class CommandLine:
             env={
                 **airflow_environment(self.home, DAGS),
                 "AIRFLOW_CONN_SHOP": json.dumps(self.server.connection()),
+                "AIRFLOW_CONN_WAREHOUSE": json.dumps(self.destinations.warehouse),
+                "AIRFLOW_VAR_LAKE": self.destinations.lake,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -51,7 +55,8 @@ class CommandLine:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     with DemoServer() as server:
-        command_line = CommandLine(tmp_path_factory.mktemp("airflow"), server)
+        home = tmp_path_factory.mktemp("airflow")
+        command_line = CommandLine(home, server, Destinations(home))
         migrated = command_line.run("db", "migrate")
         assert migrated.returncode == 0, migrated.stdout
         yield command_line
@@ -73,3 +78,12 @@ def test_an_example_dag_succeeds_and_leaves_its_result_in_xcom(airflow: CommandL
     assert [json.loads(value) for value in stored] == expected_xcoms(day)[dag_id]
     for secret in (airflow.server.client.client_secret, *airflow.server.ledger.issued()):
         assert secret not in done.stdout
+
+
+def test_the_paginated_pull_succeeds_and_delivers_the_records_of_its_data_interval(airflow: CommandLine) -> None:
+    done = airflow.run("dags", "test", PAGINATED_PULL)
+
+    assert done.returncode == 0, done.stdout
+    assert airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", PAGINATED_PULL) == ["success"], done.stdout
+    (day,) = airflow.query("SELECT data_interval_start FROM dag_run WHERE dag_id = ?", PAGINATED_PULL)
+    assert_a_day_was_pulled(airflow.destinations, day)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.run import RESULTS
-from tests.system.expected import expected_xcoms
+from demo.run import PAGINATED_PULL, RESULTS
+from tests.system.expected import assert_a_day_was_pulled, expected_xcoms
 from tests.system.sweep import files, rows, search
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ def test_an_example_dag_leaves_what_the_api_answered_in_xcom(system_run: SystemR
 
     assert system_run.states[dag_id] == "success"
     assert system_run.xcoms(dag_id) == expected_xcoms(day)[dag_id]
+
+
+def test_a_paginated_pull_delivers_the_records_of_its_data_interval(system_run: SystemRun) -> None:
+    assert system_run.states[PAGINATED_PULL] == "success"
+    assert_a_day_was_pulled(system_run.destinations, system_run.interval_start(PAGINATED_PULL))
 
 
 def test_a_wrong_secret_fails_the_task_without_a_retry_and_says_what_to_do(system_run: SystemRun) -> None:

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.exceptions import PermanentError, SettingsError
-from airflow_oauth_provider.transfers.database_errors import NO_UNIQUE_INDEX
-from airflow_oauth_provider.transfers.statements import (
+from airflow_oauth_provider.transfers.tables.errors import NO_UNIQUE_INDEX
+from airflow_oauth_provider.transfers.tables.statements import (
     Target,
     create_unique_index,
     delete_nothing,
@@ -19,7 +19,7 @@ from airflow_oauth_provider.transfers.statements import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_oauth_provider.transfers.database import Database
+    from airflow_oauth_provider.transfers.tables.database import Database
 
 _UNIQUE_INDEXES_OF_MYSQL = (
     "SELECT index_name, column_name FROM information_schema.statistics "

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_oauth_provider.exceptions import OAuth2Error, PermanentError, SettingsError, TransientError
 from airflow_oauth_provider.masking import Redactor
-from airflow_oauth_provider.transfers import database_errors as errors
-from airflow_oauth_provider.transfers.rows import Converters, Row, converters, last_of_each_key
-from airflow_oauth_provider.transfers.statements import Dialect, Target, insert
+from airflow_oauth_provider.transfers.tables import errors
+from airflow_oauth_provider.transfers.tables.rows import Converters, Row, converters, last_of_each_key
+from airflow_oauth_provider.transfers.tables.statements import Dialect, Target, insert
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook

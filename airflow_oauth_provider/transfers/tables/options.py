@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import whole_number
-from airflow_oauth_provider.transfers.rows import getters
-from airflow_oauth_provider.transfers.statements import split_table
+from airflow_oauth_provider.transfers.tables.rows import getters
+from airflow_oauth_provider.transfers.tables.statements import split_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import PermanentError, TransientError
-from airflow_oauth_provider.transfers.statements import Target, insert
+from airflow_oauth_provider.transfers.tables.statements import Target, insert
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
-    from airflow_oauth_provider.transfers.database import Database
+    from airflow_oauth_provider.transfers.tables.database import Database
 
 KEPT_FOR = timedelta(days=30)
 _COLUMNS = ("task_key", "owner", "state", "updated_at")
