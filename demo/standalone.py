@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -148,8 +149,14 @@ def task_errors(task_log: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """
+    Return a loopback port that nobody listens on.
+
+    It is none of those that systems hand out by themselves: until Airflow listens, half a minute later, one of its own
+    connections, or the next server of a test, might get it.
+    """
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise OSError("Of a hundred loopback ports none is free")

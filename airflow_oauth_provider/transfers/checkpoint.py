@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_oauth_provider.exceptions import SettingsError, TransientError
+from airflow_oauth_provider.transfers.attempt import Attempt
 from airflow_oauth_provider.transfers.watermark import from_text, to_text
 
 if TYPE_CHECKING:
@@ -23,37 +22,7 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.pull.request import PageRequest
 
 _STORE_KEY = "oauth2_transfer"
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """
-    Which try of which task instance this is.
-
-    A retry has the ``max_tries`` of the try before; a Clear raises it, and counts in ``clear_number``.
-    """
-
-    key: str
-    number: int
-    max_tries: int
-    clear_number: int | None
-
-    @classmethod
-    def of(cls, context: Context) -> Self:
-        """Return what *context* says of it."""
-        ti: Any = context["ti"]
-        identity = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
-        return cls(
-            hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
-            ti.try_number,
-            getattr(ti, "max_tries", 0) or 0,
-            getattr(context.get("dag_run"), "clear_number", None),
-        )
-
-    def retries(self, state: dict[str, Any]) -> bool:
-        """Whether this is a later try of the run that wrote *state*, without a Clear between them."""
-        same = state.get("max_tries") == self.max_tries and state.get("clear_number") == self.clear_number
-        return same and state.get("try", self.number) < self.number
+_TRY_KEY = "oauth2_transfer_try"
 
 
 class Checkpoint:
@@ -208,18 +177,30 @@ class Checkpoint:
             self.clear()
             self._store = None
             return
+        self._set(_STORE_KEY, text)
+
+    def prove(self) -> None:
+        """
+        Return when this try is still the one that counts: before something that cannot be taken back.
+
+        :raises TransientError: it is not
+        """
+        if self.active:
+            self._set(_TRY_KEY, self._attempt.number)
+
+    def _set(self, key: str, value: Any) -> None:
         try:
-            self._store.set(_STORE_KEY, text)
+            self._store.set(key, value)
         except OSError as error:
-            orphaned = f"Airflow cannot be reached any more ({type(error).__name__}): another try may be at work."
+            why = f"Airflow cannot be reached any more ({type(error).__name__}): another try may be at work."
         except Exception as error:  # noqa: BLE001  # the next one may be written, and a retry can do without
-            self._log.warning(
-                "The checkpoint was not written (%s); a retry may go on from an earlier one.", _kind(error)
-            )
-            return
+            if not _is_outlived(error):
+                self._log.warning("The checkpoint was not written (%s); a retry may start earlier.", _kind(error))
+                return
+            why = "Airflow has begun another try of this task, which may be at work by now: this one ends."
         else:
             return
-        raise TransientError(orphaned)
+        raise TransientError(why)
 
     def clear(self) -> None:
         """Forget it: the transfer is done."""
@@ -227,6 +208,7 @@ class Checkpoint:
             return
         try:
             self._store.delete(_STORE_KEY)
+            self._store.delete(_TRY_KEY)
         except Exception as error:  # noqa: BLE001  # a later Clear starts over all the same
             self._log.warning("The checkpoint was not deleted (%s).", _kind(error))
 
@@ -243,6 +225,12 @@ class Checkpoint:
 def _has_page(state: dict[str, Any]) -> bool:
     page = state["page"]
     return page is None or {"number", "records", "changes"} <= set(page)
+
+
+def _is_outlived(error: Exception) -> bool:
+    """Whether Airflow does not know this try any more: each has an id of its own."""
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    return isinstance(detail, dict) and detail.get("status_code") == 404
 
 
 def _kind(error: Exception) -> str:

@@ -21,8 +21,8 @@ IF_EXISTS = ("replace", "fail", "skip")
 _LIMITS = ("max_records_per_file", "max_bytes_per_file")
 
 
-class DefaultLimit(int):
-    """A limit that nobody chose: where there can be none, it is no mistake."""
+# Of a part of a folder, where nobody chose: many tools read files of that size best, and a retry loses little.
+DEFAULT_MAX_BYTES = 128 << 20
 
 
 def check_options(known: Mapping[str, Any]) -> None:
@@ -44,10 +44,16 @@ def check_options(known: Mapping[str, Any]) -> None:
 
 
 def limits_of(max_records: Any, max_bytes: Any, *, is_single: bool) -> Limits:
-    """Return the limits of a part; a single file has none."""
+    """
+    Return the limits of a part; a single file has none.
+
+    :param max_bytes: None for the default, 0 for none
+    """
     if is_single:
         return Limits()
-    return Limits(whole_number(max_records), whole_number(max_bytes))
+    return Limits(
+        whole_number(max_records), DEFAULT_MAX_BYTES if max_bytes is None else whole_number(max_bytes) or None
+    )
 
 
 def format_of(
@@ -85,9 +91,10 @@ def _check_raw(known: Mapping[str, Any]) -> None:
 
 def _check_limit(known: Mapping[str, Any], name: str) -> None:
     value = known.get(name)
-    if value is None or isinstance(value, DefaultLimit):
+    number = whole_number(value)
+    if value is None or (number == 0 and name == "max_bytes_per_file"):
         return
-    if (whole_number(value) or 0) < 1:
+    if not number:
         raise SettingsError(f"{name} is {str(value)[:30]!r}, not a whole number of at least 1.")
     if known.get("file_format") == "raw":
         raise SettingsError(f"{name}: raw bodies are not divided, each page is a file.")

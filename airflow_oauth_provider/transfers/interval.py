@@ -50,7 +50,8 @@ def interval_params(
 
 def shown(instant: datetime, interval_format: str) -> Any:
     """Return *instant* in UTC as the API wants it."""
-    utc = instant.astimezone(UTC)
+    # Airflow's instants are pendulum's, whose differences are not those of the standard library.
+    utc = datetime.fromisoformat(instant.isoformat()).astimezone(UTC)
     if interval_format in _EPOCHS:
         return (utc - _EPOCH) // _EPOCHS[interval_format]
     if interval_format == "iso":

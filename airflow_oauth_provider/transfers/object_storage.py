@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.templates import has_template
 from airflow_oauth_provider.transfers.base import PULL_TEMPLATE_FIELDS, OAuth2TransferOperator
-from airflow_oauth_provider.transfers.file_options import DefaultLimit, check_options, format_of, limits_of
+from airflow_oauth_provider.transfers.file_options import check_options, format_of, limits_of
 from airflow_oauth_provider.transfers.files import FileSink, Skipped
 from airflow_oauth_provider.transfers.output_file import COMPRESSIONS, compressor
 from airflow_oauth_provider.transfers.staging import Staging
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
     from airflow_oauth_provider.transfers.sink import Sink
-
-DEFAULT_MAX_BYTES = DefaultLimit(128 << 20)
 
 _FILE_FIELDS = (
     *("destination", "destination_conn_id", "file_format", "compression", "max_records_per_file"),
@@ -45,7 +43,7 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
     :param compression: ``gzip`` or ``zstd``; in Parquet its own, snappy by default (templated)
     :param max_records_per_file: in a folder, begin the next file behind so many records (templated)
     :param max_bytes_per_file: in a folder, begin the next file before it has more bytes, counted before compression;
-        128 MiB by default (templated)
+        by default 128 MiB, and 0 for no limit (templated)
     :param if_exists: ``replace`` the former result, ``fail``, or ``skip`` the pull (templated)
     :param columns: of CSV and Parquet, in this order; by default the keys of the first record, of the first 1,000 for
         Parquet, and a record with another key is an error (templated)
@@ -64,7 +62,7 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
         file_format: str = "jsonl",
         compression: str | None = None,
         max_records_per_file: int | str | None = None,
-        max_bytes_per_file: int | str | None = DEFAULT_MAX_BYTES,
+        max_bytes_per_file: int | str | None = None,
         if_exists: str = "replace",
         columns: Sequence[str] | None = None,
         schema: Mapping[str, Any] | None = None,

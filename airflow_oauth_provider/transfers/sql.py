@@ -233,6 +233,7 @@ class SqlSink:
                 self._commit_every = None
                 return
             self._table.write(state)
+        self._checkpoint.prove()
         self._database.commit(self._what)
         self._committed = self._records
         self._checkpoint.save(self._records, sink)
@@ -243,6 +244,7 @@ class SqlSink:
         sink = {"rows": self._rows, "done": True}
         if self._table is not None:
             self._table.write(self._checkpoint.state(self._records, sink, done=True))
+        self._checkpoint.prove()
         self._database.commit(self._what)
         if self._table is None and self._task.mode == "append":
             self._checkpoint.save(self._records, sink, done=True)

@@ -123,7 +123,12 @@ class Staging:
 
     def open(self, number: int) -> IO[bytes]:
         """Return the file of a part, to be written."""
-        return self.store.open(self._at(self._name(number, self._attempt)))
+        path = self._at(self._name(number, self._attempt))
+        try:
+            return self.store.open(path)
+        except FileNotFoundError:  # a former try that ended only now has tidied up
+            self.store.make_folder(self._folder)
+            return self.store.open(path)
 
     def seal(self, number: int, layout: Any, said: Mapping[str, Any]) -> Part:
         """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paths import path
+from airflow_oauth_provider.transfers.attempt import Attempt
 from airflow_oauth_provider.transfers.interval import later
 
 if TYPE_CHECKING:
@@ -39,9 +41,12 @@ class Watermark:
         self._key = f"oauth2_watermark.{ti.dag_id}.{ti.task_id}"
         if (index := getattr(ti, "map_index", -1)) is not None and index >= 0:
             self._key += f".{index}"
-        text = self._store.get(self._key)
-        self.value: Any = from_text(text)
-        log.info("Pulls what is behind the watermark %s." if text else "There is no watermark yet%s.", text or "")
+        self._run = Attempt.of(context).key
+        kept = self._store.get(self._key)
+        self._kept = _Kept.of(kept)
+        # The run that has moved it on begins again where it began: what it brought may be replaced by less otherwise.
+        self.value: Any = self._kept.began if self._kept.run == self._run else self._kept.value
+        log.info("Pulls what is behind the watermark %s." if kept else "There is no watermark yet%s.", self.value or "")
 
     def latest(self, batch: list[Any], before: Any) -> Any:
         """Return the largest value of *batch* and *before*."""
@@ -57,8 +62,27 @@ class Watermark:
 
     def advance(self, value: Any) -> None:
         """Keep *value* for the next run, when it is larger than what is kept: the data is safe now."""
-        if value is not None and later(self.value, value) != self.value:
-            self._store.set(self._key, to_text(value))
+        if value is not None and later(self._kept.value, value) != self._kept.value:
+            self._store.set(self._key, _Kept(value, self.value, self._run).to_text())
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What stands with the asset: the value, and where which run began that brought it there."""
+
+    value: Any = None
+    began: Any = None
+    run: str | None = None
+
+    @classmethod
+    def of(cls, text: Any) -> Self:
+        found = from_text(text)
+        if isinstance(found, dict) and {"value", "began", "run"} <= set(found):
+            return cls(found["value"], found["began"], found["run"])
+        return cls(found)
+
+    def to_text(self) -> str | None:
+        return to_text({"value": self.value, "began": self.began, "run": self.run})
 
 
 def to_text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+import requests_mock
 import urllib3
 
 from airflow_oauth_provider.pull import body as body_module
@@ -19,6 +20,7 @@ from airflow_oauth_provider.pull.page import Page
 from airflow_oauth_provider.pull.paginator import PageFacts
 from airflow_oauth_provider.pull.paths import path
 from airflow_oauth_provider.pull.records import Content, Reader
+from tests.support.made_up import TOKEN_URL, connection_json
 
 PAGE_URL = "https://api.example.com/v1/orders?page=1"
 # More than is taken apart as a whole by whoever calls small_limits().
@@ -95,3 +97,10 @@ def numbered(total: int, **members: Any) -> Callable[..., Any]:
 
 def records_of(pages: Iterable[Page]) -> list[Any]:
     return [record for page in pages for record in page.records]
+
+
+def mocked_shop(monkeypatch: pytest.MonkeyPatch, api: requests_mock.Mocker, **fields: Any) -> str:
+    """Make the connection ``shop``, whose token endpoint is mocked, and return its id."""
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json(**fields))
+    api.post(TOKEN_URL, json={"access_token": "made-up-access-token", "token_type": "Bearer", "expires_in": 3600})
+    return "shop"

@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ("requests", "aiohttp", "httpx", "cryptography.hazmat.primitives.ciphers.aead", "jwt", "filelock", "jmespath")
+HEAVY = (
+    *("requests", "urllib3", "aiohttp", "httpx", "cryptography.hazmat.primitives.ciphers.aead", "jwt", "filelock"),
+    *("jmespath", "ijson", "xmltodict", "pyarrow", "fsspec", "backports.zstd", "sqlalchemy", "tenacity"),
+)
 FIRST = "from airflow.providers.common.compat.sdk import BaseOperator, BaseHook, conf"
 
 
@@ -18,11 +21,56 @@ def added_by(module: str) -> set[str]:
     return set(done.stdout.split("\n")[-2].split())
 
 
-@pytest.mark.parametrize("module", ["airflow_oauth_provider.operators.http", "airflow_oauth_provider.hooks.oauth2"])
+def heavy(modules: set[str]) -> list[str]:
+    return [name for name in modules if name in HEAVY or name.startswith(tuple(f"{library}." for library in HEAVY))]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "airflow_oauth_provider.operators.http",
+        "airflow_oauth_provider.hooks.oauth2",
+        "airflow_oauth_provider.transfers.object_storage",
+        "airflow_oauth_provider.transfers.sql",
+        "airflow_oauth_provider.pull.pagination",
+    ],
+)
 def test_a_module_that_dag_files_import_adds_no_heavy_library(module: str) -> None:
     added = added_by(module)
     assert module in added
-    assert not [name for name in added if name in HEAVY or name.startswith(tuple(f"{heavy}." for heavy in HEAVY))]
+    assert heavy(added) == []
+
+
+PULL = "pagination={'kind': 'offset', 'limit': 100, 'total_path': 'n'}, records='data.items', max_pages='{{ 5 }}'"
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("operators.http", f"OAuth2HttpOperator(task_id='a', concurrency=8, {PULL})"),
+        (
+            "transfers.object_storage",
+            f"OAuth2HttpToObjectStorageOperator(task_id='a', destination='s3://b/c/', compression='zstd', {PULL})",
+        ),
+        (
+            "transfers.sql",
+            (
+                "OAuth2HttpToSqlOperator(task_id='a', destination_conn_id='b', table='c', columns=['d'], mode='upsert', "
+                f"key_columns=['d'], interval_params={{'since': 'start'}}, {PULL})"
+            ),
+        ),
+    ],
+)
+def test_a_task_that_pulls_is_made_without_a_heavy_library(module: str, call: str) -> None:
+    name = call.partition("(")[0]
+    code = (
+        f"import sys; {FIRST}; from airflow_oauth_provider.{module} import {name}; before = set(sys.modules); "
+        f"{call}; {call.replace('{{ 5 }}', '5')}; print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    added = set(done.stdout.split("\n")[-2].split())
+    assert "airflow_oauth_provider.pull.plan" in added
+    assert {library.partition(".")[0] for library in heavy(added)} <= {"jmespath"}  # which compiles the paths
 
 
 def test_the_package_itself_imports_nothing() -> None:

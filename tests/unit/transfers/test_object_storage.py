@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.transfers.file_options import limits_of
+from airflow_oauth_provider.transfers.formats import Limits
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
 
 FOLDER, FILE = "s3://bucket/orders/", "s3://bucket/orders.csv"
@@ -65,7 +66,7 @@ def test_what_cannot_be_right_fails_where_it_is_written(parameters: dict[str, An
         {"destination": "/data/a.csv.gz", "file_format": "csv", "compression": "gzip"},
         {"destination": "/data/dump.gz", "file_format": "raw", "response_format": "raw"},
         {"file_format": "raw", "response_format": "raw", "compression": "zstd"},
-        {"max_records_per_file": 1, "max_bytes_per_file": None},
+        {"max_records_per_file": 1, "max_bytes_per_file": 0},
         {"max_records_per_file": "1000", "max_bytes_per_file": "5000000"},
         {"file_format": "parquet", "schema": {"a": "int64"}, "compression": "zstd"},
     ],
@@ -127,13 +128,15 @@ def test_partial_and_expand_map_over_destinations() -> None:
             destination=["/data/a/", "/data/b/"]
         )
     made: Any = mapped.unmap({"destination": "/data/a/"})
-    assert (made.destination, made.file_format, made.max_bytes_per_file) == ("/data/a/", "csv", 128 * 1024 * 1024)
+    assert (made.destination, made.file_format) == ("/data/a/", "csv")
 
 
-def test_the_limit_that_nobody_chose_does_not_hinder_a_single_file() -> None:
-    made = copy.deepcopy(operator(FILE))
-    made._check_pull(templated=True)
-    assert made.max_bytes_per_file == 128 * 1024 * 1024
+def test_a_folder_has_a_limit_of_bytes_unless_it_is_lifted_and_a_single_file_has_none() -> None:
+    assert limits_of(None, None, is_single=False) == Limits(None, 128 * 1024 * 1024)
+    assert limits_of("5", 0, is_single=False) == Limits(5, None)
+    assert limits_of(None, "70", is_single=False) == Limits(None, 70)
+    assert limits_of(None, None, is_single=True) == Limits()
+    operator(FILE, max_bytes_per_file=0)
 
 
 def test_text_takes_numbers_exactly_and_parquet_as_it_is_told() -> None:
@@ -146,7 +149,7 @@ def test_text_takes_numbers_exactly_and_parquet_as_it_is_told() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"destination": "/data/other/"}, {"file_format": "csv"}, {"compression": "gzip"}, {"max_records_per_file": 5},
-     {"destination_conn_id": "lake"}, {"max_bytes_per_file": None}],
+     {"destination_conn_id": "lake"}, {"max_bytes_per_file": 0}],
 )  # fmt: skip
 def test_a_checkpoint_for_other_files_is_another_one(change: dict[str, Any]) -> None:
     assert operator().destination_identity() == operator().destination_identity()
