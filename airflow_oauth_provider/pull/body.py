@@ -138,7 +138,8 @@ class _Unclosed(io.RawIOBase):
         return len(chunk)
 
 
-def _zstd_module() -> Any:
+def zstd_module() -> Any:
+    """Return the library: of Python 3.14, or an extra; ImportError when there is none."""
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -148,7 +149,7 @@ def _zstd_module() -> Any:
 
 def _zstd_file(file: IO[bytes]) -> IO[bytes]:
     try:
-        return _zstd_module().ZstdFile(file)  # type: ignore[no-any-return]
+        return zstd_module().ZstdFile(file)  # type: ignore[no-any-return]
     except ImportError:
         pass
     raise SettingsError("The API answers with zstd, which needs the extra airflow-oauth-provider[zstd].")
@@ -156,7 +157,7 @@ def _zstd_file(file: IO[bytes]) -> IO[bytes]:
 
 def _zstd_errors() -> tuple[type[Exception], ...]:
     try:
-        return (_zstd_module().ZstdError,)
+        return (zstd_module().ZstdError,)
     except ImportError:
         return ()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.templates import has_template
 from airflow_oauth_provider.transfers.base import PULL_TEMPLATE_FIELDS, OAuth2TransferOperator
-from airflow_oauth_provider.transfers.file_options import check_options, format_of, limits_of
-from airflow_oauth_provider.transfers.files import FileSink, Skipped
-from airflow_oauth_provider.transfers.output_file import COMPRESSIONS, compressor
-from airflow_oauth_provider.transfers.staging import Staging
-from airflow_oauth_provider.transfers.store import Store
+from airflow_oauth_provider.transfers.files.options import check_options, format_of, limits_of
+from airflow_oauth_provider.transfers.files.output_file import COMPRESSIONS, compressor
+from airflow_oauth_provider.transfers.files.sink import FileSink, Skipped
+from airflow_oauth_provider.transfers.files.staging import Staging
+from airflow_oauth_provider.transfers.files.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,8 +16,8 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 
 from airflow_oauth_provider.pull.request import PageRequest
 from airflow_oauth_provider.transfers.checkpoint import Checkpoint
+from airflow_oauth_provider.transfers.files.store import Store
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
-from airflow_oauth_provider.transfers.store import Store
 
 try:
     from airflow.sdk.io import attach as attach  # noqa: PLC0414  # for tests, too

@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_oauth_provider.transfers.formats import FileFormat, Limits
-from airflow_oauth_provider.transfers.output_file import OutputFile
+from airflow_oauth_provider.transfers.files.formats import FileFormat, Limits
+from airflow_oauth_provider.transfers.files.output_file import OutputFile
 
 NONE = Limits()
 

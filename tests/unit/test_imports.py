@@ -55,8 +55,8 @@ PULL = "pagination={'kind': 'offset', 'limit': 100, 'total_path': 'n'}, records=
         (
             "transfers.sql",
             (
-                "OAuth2HttpToSqlOperator(task_id='a', destination_conn_id='b', table='c', columns=['d'], mode='upsert', "
-                f"key_columns=['d'], interval_params={{'since': 'start'}}, {PULL})"
+                "OAuth2HttpToSqlOperator(task_id='a', destination_conn_id='b', table='c', columns=['d'], "
+                f"mode='upsert', key_columns=['d'], interval_params={{'since': 'start'}}, {PULL})"
             ),
         ),
     ],

@@ -27,7 +27,7 @@ LARGE = os.urandom(WHOLE_BYTES + (1 << 20))
 
 
 def zstd(content: bytes) -> bytes:
-    return bytes(module._zstd_module().compress(content))
+    return bytes(module.zstd_module().compress(content))
 
 
 def bare_deflate(content: bytes) -> bytes:
@@ -108,6 +108,12 @@ def test_callers_find_a_small_body_where_requests_keeps_it() -> None:
     compressed = answer(gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"})
     Body(compressed)
     assert compressed.text == '{"a": 1}'
+
+
+def test_callers_who_want_a_large_body_get_the_error_of_requests() -> None:
+    response = answer(LARGE)
+    with closing(Body(response)), pytest.raises(RuntimeError, match="already consumed"):
+        response.content  # noqa: B018
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])

@@ -103,6 +103,11 @@ def test_json_is_utf_8_or_what_it_says(body: bytes, charset: str) -> None:
     assert records(body, content_type=f"application/json{charset}") == ["é"]
 
 
+def test_what_is_no_json_in_its_charset_either_is_shown_in_it() -> None:
+    with pytest.raises(ResponseFormatError, match="malformed.*It begins with: é nope"):
+        records("é nope".encode("latin1"), content_type="application/json; charset=latin1")
+
+
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=no-such", "; charset=base64", "; charset=ascii"])
 def test_no_charset_is_guessed(charset: str) -> None:
     with pytest.raises(ResponseFormatError, match=r"utf-8.*It begins with: \[.\ufffd"):

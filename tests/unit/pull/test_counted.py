@@ -190,6 +190,13 @@ def test_a_number_of_pages_tells_how_many_are_behind(start: int) -> None:
     assert PageNumber(start).pages_behind(first, facts({"n": 4})) is None
 
 
+def test_a_way_of_counting_says_how() -> None:
+    page = facts()
+    for missing in (lambda: Counted().shifted(PageRequest(), 1), lambda: Counted().pages_behind(PageRequest(), page)):
+        with pytest.raises(NotImplementedError):
+            missing()
+
+
 def test_only_what_counts_can_know_its_end() -> None:
     assert not Keyset("id", "after").knows_end(PageRequest(), facts())
     assert Keyset("id", "after").ends_empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,39 @@ def test_a_try_that_nobody_supervises_any_more_ends(error: OSError) -> None:
     with pytest.raises(TransientError, match=rf"cannot be reached any more \({type(error).__name__}\)") as caught:
         first.save(10, SINK)
     assert caught.value.__context__ is None
+
+
+class OutlivedError(Exception):
+    """What the task SDK raises when the server answers so."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("made-up-secret")
+        self.error = SimpleNamespace(detail={"status_code": status})
+
+
+def test_a_try_that_airflow_has_given_up_ends() -> None:
+    first = checkpoint(store := BrokenStore(OutlivedError(404)))
+    for act in (first.prove, lambda: first.save(10, SINK)):
+        with pytest.raises(TransientError, match="Airflow has begun another try of this task") as caught:
+            act()
+        assert "made-up-secret" not in str(caught.value)
+    store.error = OutlivedError(500)
+    first.prove()
+    first.save(10, SINK)
+
+
+def test_a_try_proves_that_it_counts_by_writing() -> None:
+    store = StateStore()
+    first = checkpoint(store)
+    first.prove()
+    assert len(store) == 1
+    first.save(10, SINK)
+    assert checkpoint(store, 2).records == 10
+    first.clear()
+    assert store == {}
+    for nowhere in (checkpoint(None), checkpoint(store, resume=False)):
+        nowhere.prove()
+    assert store == {}
 
 
 def test_a_secret_in_a_link_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:

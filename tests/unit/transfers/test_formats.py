@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.transfers.formats import (
+from airflow_oauth_provider.transfers.files.formats import (
     CsvFormat,
     FileFormat,
     JsonFormat,
@@ -23,7 +23,7 @@ from airflow_oauth_provider.transfers.formats import (
     Limits,
     RawFormat,
 )
-from airflow_oauth_provider.transfers.output_file import OutputFile
+from airflow_oauth_provider.transfers.files.output_file import OutputFile
 from tests.support.requirements import require
 from tests.support.written_files import Handle, only, written
 
@@ -66,7 +66,9 @@ def test_a_compressor_sees_pieces_of_one_size(monkeypatch: pytest.MonkeyPatch) -
     seen = []
     for size in (1_000, 300_000, 1_000_000):
         recorder = Recorder()
-        monkeypatch.setattr("airflow_oauth_provider.transfers.output_file.compressor", lambda _, made=recorder: made)
+        monkeypatch.setattr(
+            "airflow_oauth_provider.transfers.files.output_file.compressor", lambda _, made=recorder: made
+        )
         file = OutputFile(Handle(), "gzip")
         for _ in range(0, 3_000_000, size):
             file.write(bytes(size))

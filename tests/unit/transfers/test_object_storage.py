@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.transfers.file_options import limits_of
-from airflow_oauth_provider.transfers.formats import Limits
+from airflow_oauth_provider.transfers.files.formats import Limits
+from airflow_oauth_provider.transfers.files.options import limits_of
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
 
 FOLDER, FILE = "s3://bucket/orders/", "s3://bucket/orders.csv"

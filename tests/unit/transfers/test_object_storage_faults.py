@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import SettingsError, TransientError
-from airflow_oauth_provider.transfers import files
+from airflow_oauth_provider.transfers.files import sink as files
 from tests.support.file_tasks import Faults, FileTask, KilledError, Place, local_place, memory_place, no_space
 
 RECORDS = [{"id": number, "note": f"Grüße {number}"} for number in range(1_000)]

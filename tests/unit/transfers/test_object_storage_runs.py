@@ -15,7 +15,7 @@ import pytest
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, SettingsError
 from airflow_oauth_provider.pull.pagination import Cursor
-from airflow_oauth_provider.transfers import files
+from airflow_oauth_provider.transfers.files import sink as files
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
 from tests.support.file_tasks import FileTask, Place, TaskStateStore, local_place, memory_place
 from tests.support.made_up import CLIENT_ID, SECRET

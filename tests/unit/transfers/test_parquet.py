@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.transfers.formats import Limits
-from airflow_oauth_provider.transfers.output_file import OutputFile
-from airflow_oauth_provider.transfers.parquet import ParquetFormat
+from airflow_oauth_provider.transfers.files.formats import Limits
+from airflow_oauth_provider.transfers.files.output_file import OutputFile
+from airflow_oauth_provider.transfers.files.parquet import ParquetFormat
 from tests.support.requirements import require
 from tests.support.written_files import Handle, only, written
 
@@ -70,15 +70,15 @@ def test_a_file_ends_behind_the_thousand_records_that_reach_its_limit_of_bytes()
 def test_memory_holds_one_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
     from pyarrow import parquet
 
-    monkeypatch.setattr("airflow_oauth_provider.transfers.parquet._ROW_GROUP_BYTES", 60_000)
+    monkeypatch.setattr("airflow_oauth_provider.transfers.files.parquet._ROW_GROUP_BYTES", 60_000)
     content = only(written(made(), RECORDS))
     assert parquet.ParquetFile(io.BytesIO(content)).num_row_groups == 2
     assert rows(content) == RECORDS
 
 
 def test_a_file_that_was_abandoned_is_written_to_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_oauth_provider.transfers.parquet._ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr("airflow_oauth_provider.transfers.output_file._PIECE", 1)
+    monkeypatch.setattr("airflow_oauth_provider.transfers.files.parquet._ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("airflow_oauth_provider.transfers.files.output_file._PIECE", 1)
     handle = Handle()
     file = OutputFile(handle)
     writer = made().writer(file, Limits())

@@ -12,8 +12,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError, TransientError
-from airflow_oauth_provider.transfers.staging import Part, Staging
-from airflow_oauth_provider.transfers.store import Store
+from airflow_oauth_provider.transfers.files.staging import Part, Staging
+from airflow_oauth_provider.transfers.files.store import Store
 from tests.support.damage import NOBODY
 from tests.support.file_tasks import Place, attach, local_place, memory_place
 

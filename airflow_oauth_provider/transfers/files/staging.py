@@ -12,7 +12,7 @@ from airflow_oauth_provider.exceptions import SettingsError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from airflow_oauth_provider.transfers.store import Store
+    from airflow_oauth_provider.transfers.files.store import Store
 
 _FOLDER = "_incomplete"
 # Written where the former result begins to be replaced: until all parts have come, what stands there is neither.

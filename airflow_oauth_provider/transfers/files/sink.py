@@ -8,15 +8,15 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from airflow_oauth_provider.transfers.output_file import OutputFile
-from airflow_oauth_provider.transfers.store import described
+from airflow_oauth_provider.transfers.files.output_file import OutputFile
+from airflow_oauth_provider.transfers.files.store import described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
-    from airflow_oauth_provider.transfers.formats import FileFormat, FileWriter, Limits
-    from airflow_oauth_provider.transfers.staging import Part, Staging
+    from airflow_oauth_provider.transfers.files.formats import FileFormat, FileWriter, Limits
+    from airflow_oauth_provider.transfers.files.staging import Part, Staging
 
 log = logging.getLogger(__name__)
 

@@ -91,11 +91,9 @@ def compressor(name: str | None) -> Any:
 
 
 def _zstd() -> Any:
+    from airflow_oauth_provider.pull.body import zstd_module
+
     try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+        return zstd_module()
     except ImportError:
-        try:
-            from backports import zstd
-        except ImportError:
-            raise SettingsError("compression='zstd' needs the extra airflow-oauth-provider[zstd].") from None
-    return zstd
+        raise SettingsError("compression='zstd' needs the extra airflow-oauth-provider[zstd].") from None

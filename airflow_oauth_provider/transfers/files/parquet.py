@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import kind_of
-from airflow_oauth_provider.transfers.formats import (
+from airflow_oauth_provider.transfers.files.formats import (
     UNFIT_ERRORS,
     UnfitError,
     as_object,
@@ -21,8 +21,8 @@ from airflow_oauth_provider.transfers.formats import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_oauth_provider.transfers.formats import Limits
-    from airflow_oauth_provider.transfers.output_file import OutputFile
+    from airflow_oauth_provider.transfers.files.formats import Limits
+    from airflow_oauth_provider.transfers.files.output_file import OutputFile
 
 # Counted from the beginning of a file, so that the same records give the same file however they came in batches.
 _ROWS_AT_ONCE = 1_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from airflow_oauth_provider.transfers.output_file import OutputFile
+    from airflow_oauth_provider.transfers.files.output_file import OutputFile
 
 UNFIT_ERRORS = (TypeError, ValueError, ArithmeticError, RecursionError)
 

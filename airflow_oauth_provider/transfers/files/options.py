@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import whole_number
-from airflow_oauth_provider.transfers.formats import CsvFormat, JsonFormat, JsonLinesFormat, Limits, RawFormat
-from airflow_oauth_provider.transfers.output_file import COMPRESSIONS
-from airflow_oauth_provider.transfers.parquet import ParquetFormat
+from airflow_oauth_provider.transfers.files.formats import CsvFormat, JsonFormat, JsonLinesFormat, Limits, RawFormat
+from airflow_oauth_provider.transfers.files.output_file import COMPRESSIONS
+from airflow_oauth_provider.transfers.files.parquet import ParquetFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_oauth_provider.transfers.formats import FileFormat
+    from airflow_oauth_provider.transfers.files.formats import FileFormat
 
 FILE_FORMATS = ("jsonl", "json", "csv", "parquet", "raw")
 IF_EXISTS = ("replace", "fail", "skip")
