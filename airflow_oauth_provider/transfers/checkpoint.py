@@ -186,9 +186,9 @@ class Checkpoint:
         :raises TransientError: it is not
         """
         if self.active:
-            self._set(_TRY_KEY, self._attempt.number)
+            self._set(_TRY_KEY, str(self._attempt.number))
 
-    def _set(self, key: str, value: Any) -> None:
+    def _set(self, key: str, value: str) -> None:
         try:
             self._store.set(key, value)
         except OSError as error:

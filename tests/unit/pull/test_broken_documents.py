@@ -104,7 +104,7 @@ def test_json_is_utf_8_or_what_it_says(body: bytes, charset: str) -> None:
 
 
 def test_what_is_no_json_in_its_charset_either_is_shown_in_it() -> None:
-    with pytest.raises(ResponseFormatError, match="malformed.*It begins with: é nope"):
+    with pytest.raises(ResponseFormatError, match=r"malformed.*It begins with: é nope"):
         records("é nope".encode("latin1"), content_type="application/json; charset=latin1")
 
 

@@ -210,7 +210,7 @@ def test_the_same_records_give_the_same_bytes_whatever_the_pages(server: OAuthSe
 
 def test_a_slow_checkpoint_takes_a_twentieth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("airflow_oauth_provider.transfers.files.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("airflow_oauth_provider.transfers.files.sink.time", SimpleNamespace(monotonic=lambda: now[0]))
     task = FileTask(memory_place("bucket/orders").url, max_records_per_file=1)
     task.open()
     saved: list[int] = []
