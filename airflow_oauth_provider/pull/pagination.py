@@ -121,11 +121,17 @@ class Cursor(Paginator):
             raise ResponseFormatError(f"pagination: {self.path} is {kind_of(cursor)}, not a cursor.")
         if isinstance(cursor, Decimal):
             cursor = str(cursor)
-        return (
-            request.with_params(**{self.param: cursor})
-            if self.param
-            else request.with_json(self.body_path or "", cursor)
-        )
+        return self._sent_back(request, cursor)
+
+    def _sent_back(self, request: PageRequest, cursor: Any) -> PageRequest:
+        if self.param:
+            return request.with_params(**{self.param: cursor})
+        return request.with_json(str(self.body_path), cursor)
+
+    def first(self, request: PageRequest) -> PageRequest:
+        """Find out before the first request whether a cursor has a place in it."""
+        self._sent_back(request, "")
+        return request
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,11 @@ class HeaderCursor(Paginator):
 
     header: str
     param: str
+
+    def first(self, request: PageRequest) -> PageRequest:
+        """Find out before the first request whether a cursor has a place in it."""
+        request.with_params(**{self.param: ""})
+        return request
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Send the cursor back."""
@@ -164,6 +175,11 @@ class Keyset(Paginator):
         """Compile the path, so that a wrong one fails where it is written."""
         super().__post_init__()
         path(self.record_path, "pagination: record_path")
+
+    def first(self, request: PageRequest) -> PageRequest:
+        """Find out before the first request whether a key has a place in it."""
+        request.with_params(**{self.param: ""})
+        return request
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Ask for what is behind the last record."""
@@ -192,7 +208,12 @@ class Function(Paginator):
 
     def following(self, request: PageRequest, page: PageFacts) -> PageRequest | None:
         """Do as the function says."""
-        changes = self.function(page.response) if page.response is not None else None
+        if page.response is None:
+            return None
+        try:
+            changes = self.function(page.response)
+        except Exception as error:
+            raise ResponseFormatError(f"pagination: {self!r} raised {type(error).__name__} for this page.") from error
         if not changes:
             return None
         if not isinstance(changes, Mapping):
@@ -231,6 +252,8 @@ def paginator_of(value: Any) -> Paginator:
     value = as_template_field(value)
     if isinstance(value, Function):
         return value
+    if isinstance(value, type):
+        raise SettingsError(f"pagination: {value.__name__} is a class: write {value.__name__}(…).")
     if not isinstance(value, Mapping):
         raise SettingsError(f"pagination: {kind_of(value)} is no paginator. Give one, its dict, or a function.")
     named = dict(value)

@@ -106,4 +106,7 @@ def set_number(paginator: Any, name: str, least: int) -> None:
 def kind_of(value: Any) -> str:
     """Return what sort of JSON value it is, for messages: never the value itself."""
     kinds = {Mapping: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "missing"}
-    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "a number")
+    named = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
+    if named is None and isinstance(value, int | float | Decimal):
+        return "a number"
+    return named or f"of the type {type(value).__name__}"

@@ -49,6 +49,8 @@ class PageRequest:
 
     def with_json(self, path: str, value: Any) -> Self:
         """Return the request with *value* at the dotted *path* of its JSON body."""
+        if self.data is not None:
+            raise SettingsError("pagination changes the JSON body, but the request has data: give json in its place.")
         return replace(self, json=_put(self.json, path.split("."), value))
 
     def json_at(self, path: str) -> Any:

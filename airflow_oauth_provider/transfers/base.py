@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -16,7 +17,7 @@ from airflow_oauth_provider.transfers.interval import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
@@ -158,6 +159,7 @@ class OAuth2TransferOperator(BaseOperator):
 
         if self.json is not None and self.data is not None:
             raise SettingsError("json and data are both given: a request has one body.")
+        self._check_kinds(templated=templated)
         lookback_of(self.interval_lookback)
         check_interval_format(self.interval_format)
         if self.watermark is not None and self.response_format == "raw":
@@ -172,6 +174,18 @@ class OAuth2TransferOperator(BaseOperator):
             check_interval_params(self.interval_params)
 
     # The run ----------------------------------------------------------------------------------------------------------
+
+    def _check_kinds(self, *, templated: bool) -> None:
+        for name in ("use_decimal", "resume"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} must be True or False.")
+        for name in ("method", "endpoint"):
+            value = getattr(self, name)
+            if (templated or not has_template(value)) and not isinstance(value, str) and (value or name == "method"):
+                raise SettingsError(f"{name} must be a text.")
+        known = self.headers is not None and (templated or not has_template(self.headers))
+        if known and not isinstance(self.headers, Mapping):
+            raise SettingsError("headers must be a dict of names to values.")
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull everything, and return what came where."""

@@ -95,6 +95,7 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
         if self.if_exists != "replace" and checkpoint.resumed is None and (files := staging.existing()):
             if self.if_exists == "skip":
                 self.log.info("Nothing is pulled: %s holds a result, and if_exists is 'skip'.", self.destination)
+                staging.clean(())
                 return Skipped(files)
             raise SettingsError(f"destination {self.destination!r} holds a result, and if_exists is 'fail'.")
         sink = FileSink(
@@ -104,6 +105,7 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
             compression=compression,
             limits=limits_of(self.max_records_per_file, self.max_bytes_per_file, is_single=staging.is_single),
             page_by_page=self.file_format == "raw" and not staging.is_single,
+            columns=tuple(self.columns or self.schema or ()),
         )
         sink.begin()
         return sink

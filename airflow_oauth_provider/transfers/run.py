@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
     from airflow_oauth_provider.transfers.base import OAuth2TransferOperator
     from airflow_oauth_provider.transfers.sink import Sink
+
+
+_SECRET_NAME = re.compile(
+    r"(api|access|auth|client|subscription)[-_]?key$|^key$|token|secret|passw|credential|signature", re.IGNORECASE
+)
+# A shorter value would be found in any text.
+_SECRET_LENGTH = 8
 
 
 class TransferRun:
@@ -100,6 +110,7 @@ class TransferRun:
     def _open_checkpoint(self) -> Checkpoint:
         task, request, session = self._task, self._request, self._hook.get_conn()
         parts = [request.method, request.endpoint, request.params, request.json, request.data, request.headers]
+        hidden = _hidden_values(request.params)
         what = [task.oauth2_conn_id, parts, task.plan_parameters(), task.watermark, task.destination_identity()]
         return Checkpoint(
             self._context,
@@ -107,7 +118,7 @@ class TransferRun:
             digest=_digest(what),
             resume=task.resume,
             # Which tokens there are is known when it is written.
-            safe_to_store=lambda text: session.redactor()(text) == text,
+            safe_to_store=lambda text: session.redactor()(text) == text and not any(value in text for value in hidden),
             log=task.log,
         )
 
@@ -188,6 +199,13 @@ class TransferRun:
             sink.abort()
         except Exception:
             self._task.log.exception("The destination was not left in order; the error that led there follows.")
+
+
+def _hidden_values(params: Any) -> list[str]:
+    """Return what a Dag author sends under a name as that of a secret: some APIs repeat the query in their links."""
+    named = params.items() if isinstance(params, Mapping) else ()
+    values = [str(value) for name, value in named if _SECRET_NAME.search(str(name))]
+    return [form for value in values if len(value) >= _SECRET_LENGTH for form in (value, quote(value, safe=""))]
 
 
 def _digest(what: Any) -> str:

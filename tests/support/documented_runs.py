@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
@@ -74,7 +75,7 @@ class World:
 
     def execute_task(self, task: Any) -> Any:
         start = datetime.fromisoformat(DAY).replace(tzinfo=UTC)
-        ti = SimpleNamespace(dag_id="documented", run_id="run-1", task_id=task.task_id, map_index=-1)
+        ti = SimpleNamespace(dag_id="documented", run_id=f"run-{uuid4()}", task_id=task.task_id, map_index=-1)
         ti.try_number, ti.max_tries, ti.xcom_push = 1, 0, lambda **_: None
         context: Any = {
             "ti": ti,

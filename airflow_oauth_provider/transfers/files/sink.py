@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from airflow_oauth_provider.transfers.files.output_file import OutputFile
 from airflow_oauth_provider.transfers.files.store import described
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from airflow_oauth_provider.transfers.checkpoint import Checkpoint
     from airflow_oauth_provider.transfers.files.formats import FileFormat, FileWriter, Limits
@@ -32,6 +33,7 @@ class FileSink:
     :param compression: of each file; None also where the format has its own
     :param limits: of a part
     :param page_by_page: a page is a part
+    :param columns: that records should have
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class FileSink:
         compression: str | None,
         limits: Limits,
         page_by_page: bool,
+        columns: Sequence[str] = (),
     ) -> None:
         self._staging = staging
         self._format = file_format
@@ -50,6 +53,7 @@ class FileSink:
         self._compression = compression
         self._limits = limits
         self._page_by_page = page_by_page
+        self._columns = columns
         self._parts: list[Part] = []
         self._writer: FileWriter | None = None
         self._records = 0
@@ -79,6 +83,10 @@ class FileSink:
 
     def write(self, batch: list[Any]) -> None:
         """Write the records, to as many parts as they need."""
+        if not self._records and self._columns:
+            seen = {name for record in batch if isinstance(record, Mapping) for name in record}
+            if never := [name for name in self._columns if name not in seen]:
+                log.warning("The first %d records have nothing for the columns %s: is that right?", len(batch), never)
         while batch:
             with self._writing():
                 writer = self._writer or self._open_part()

@@ -31,6 +31,8 @@ class Store:
     def __init__(self, url: str, conn_id: str | None) -> None:
         if not _SCHEME.match(url) and not url.startswith("/"):
             raise SettingsError(f"destination: {url[:200]!r} is neither a URL nor an absolute path.")
+        if url.startswith(("file:", "local:")) and not url.partition(":")[2].removeprefix("//").startswith("/"):
+            raise SettingsError(f"destination: {url[:200]!r} is no absolute path: write file:///folder/file.")
         if ":" in url.partition("://")[2].partition("/")[0].rpartition("@")[0]:
             raise SettingsError("destination: before the @ stands the id of a connection, no user and password.")
         from airflow.providers.common.compat.sdk import ObjectStoragePath

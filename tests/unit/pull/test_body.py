@@ -85,7 +85,10 @@ def test_size_counts_what_came_over_the_wire(encoding: str, encode: Callable[[by
     for content in (SMALL, LARGE):
         sent = encode(content)
         assert received(sent, encoding).size == len(sent)
-        assert received(sent, encoding, **{"Content-Length": str(len(sent))}).size == len(sent)
+        told = received(sent, encoding, **{"Content-Length": str(len(sent))})
+        assert told.size == len(sent)
+        with told.open() as file:
+            assert file.read() == content
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
