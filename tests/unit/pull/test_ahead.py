@@ -136,7 +136,7 @@ def test_an_error_comes_in_its_place_and_nothing_is_sent_behind_it() -> None:
             if number == 0:
                 wait_until(lambda: api.now == 4, within_s=10)
                 api.release()
-            wait_until(lambda: api.now == 0, within_s=10)
+            wait_until(lambda: all(future.done() for _, future in ahead._waiting), within_s=10)
 
     with closing(api.ahead(4)) as ahead, pytest.raises(ApiUnavailableError, match="no 3"):
         got.extend(one_after_the_other())

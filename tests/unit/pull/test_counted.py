@@ -268,6 +268,10 @@ def test_totals_are_whole_numbers_or_unknown(value: Any, number: int | None) -> 
         (True, "a truth value"),
         (False, "a truth value"),
         (None, "missing"),
+        (1, "a number"),
+        (1.5, "a number"),
+        (Decimal(1), "a number"),
+        (object(), "of the type object"),
     ],
 )
 def test_a_value_is_described_without_showing_it(value: Any, what: str) -> None:

@@ -183,6 +183,32 @@ def test_a_last_record_without_a_key_is_an_error(last: Any, what: str) -> None:
         Keyset("id", "after").following(ASKED, facts(last=last))
 
 
+@pytest.mark.parametrize(
+    ("paginator", "asked", "why"),
+    [
+        (PARAM, PageRequest(params="a=b"), "query .* must be a mapping"),
+        (HeaderCursor("X-Next", "after"), PageRequest(params=[("a", "b")]), "query .* must be a mapping"),
+        (Keyset("id", "after"), PageRequest(params=b"a=b"), "query .* must be a mapping"),
+        (BODY, PageRequest("POST", json=[1]), "json must be an object"),
+        (BODY, PageRequest("POST", json={"page": "text"}), "json must be an object"),
+        (BODY, PageRequest("POST", data={"a": 1}), "has data: give json in its place"),
+    ],
+)
+def test_a_request_without_a_place_for_what_is_sent_back_fails_before_it_is_sent(
+    paginator: Paginator, asked: PageRequest, why: str
+) -> None:
+    with pytest.raises(SettingsError, match=why):
+        paginator.first(asked)
+
+
+@pytest.mark.parametrize(
+    "paginator", [PARAM, BODY, HeaderCursor("X-Next", "after"), Keyset("id", "after"), LinkHeader()]
+)
+def test_the_first_request_is_sent_as_it_is(paginator: Paginator) -> None:
+    asked = PageRequest("POST", "orders?after=0", {"sort": "id"}, {"page": {"size": 5}})
+    assert paginator.first(asked) == asked
+
+
 # Functions ------------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +237,17 @@ def test_a_function_ends_it_by_returning_nothing(nothing: Any) -> None:
 def test_a_function_that_returns_no_request_is_told_so(wrong: Any, what: str) -> None:
     with pytest.raises(SettingsError, match=f"pagination: the function returned {what}"):
         Function(lambda _: wrong).following(ASKED, dataclasses.replace(facts(), response=answer()))
+
+
+def failing(response: Any) -> None:
+    raise KeyError("made-up-key")
+
+
+def test_a_function_that_fails_is_named_without_what_it_said() -> None:
+    with pytest.raises(ResponseFormatError, match=r"Function\(failing\) raised KeyError for this page") as caught:
+        Function(failing).following(ASKED, dataclasses.replace(facts(), response=answer()))
+    assert "made-up-key" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def next_page(response: Any) -> None:

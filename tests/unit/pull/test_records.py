@@ -109,6 +109,7 @@ def test_an_empty_body_holds_nothing(body: bytes, response_format: str) -> None:
     with content(body.strip() if response_format == "csv" else body, response_format, "") as found:
         assert list(found.records) == []
         assert found.find("meta.next") is None
+    assert records(b"", response_format, "application/json") == []
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------

@@ -145,6 +145,23 @@ def test_a_retry_goes_on_behind_what_is_safe_and_loses_and_doubles_nothing(
     assert ("Goes on in page" in log.text) is (safe > 0)
 
 
+def test_what_a_retry_saves_counts_from_the_beginning_of_the_run(api: mocking.Mocker) -> None:
+    got: list[Any] = []
+    store = StateStore()
+    api.get(ORDERS, json=numbered(60))
+    for number, fail in ((1, 3), (2, 2)):
+        transfer = ListTransfer(**PAGED, save_every=4, fail=failing_at(fail, RuntimeError("no")))
+        with pytest.raises(RuntimeError):
+            transfer.execute(try_of(number, task_state_store=store))
+        safe = json.loads(store["oauth2_transfer"])["records"]
+        got += transfer.sinks[0].records[: safe - len(got)]
+    assert got == list(range(28))
+    last = ListTransfer(**PAGED)
+    last.execute(try_of(3, task_state_store=store))
+    assert got + last.sinks[0].records == list(range(60))
+    assert last.sinks[0].summary["records"] == 60
+
+
 def test_a_retry_of_a_retry_goes_on_too(api: mocking.Mocker) -> None:
     store, got = StateStore(), []
     for number, fail in ((1, 1), (2, 1), (3, 99)):

@@ -159,6 +159,27 @@ def test_a_token_or_a_secret_in_a_link_gets_into_no_checkpoint(
     assert "no checkpoint can be kept" in log.text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("api_key", "made-up-key-1", False),
+        ("key", "made up/key+1", False),
+        ("Signature", "made-up-key-1", False),
+        ("page_size", "made-up-size", True),  # no name of a secret
+        ("api_key", "short", True),  # found in any text
+    ],
+)
+def test_a_secret_of_the_query_that_a_link_repeats_gets_into_no_checkpoint(
+    api: mocking.Mocker, name: str, value: str, kept: bool
+) -> None:
+    link = {"Link": f"<{ORDERS}?page=2&{name}={quote(value, safe='')}>; rel=next"}
+    api.get(ORDERS, [{"json": [1], "headers": link}, {"json": [2]}])
+    transfer = ListTransfer(pagination=LinkHeader(), query={name: value}, save_every=1)
+    transfer.execute(try_of(1, task_state_store=StateStore()))
+    assert transfer.sinks[0].records == [1, 2]
+    assert transfer.sinks[0].checkpoint.active is kept
+
+
 # Kills ----------------------------------------------------------------------------------------------------------------
 
 

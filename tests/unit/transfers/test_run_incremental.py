@@ -105,6 +105,18 @@ def test_a_retry_knows_the_watermark_of_the_records_that_the_try_before_it_saw(a
     assert kept(marks) == 9
 
 
+def test_a_run_that_brings_nothing_new_is_no_reason_to_warn(api: mocking.Mocker, log: pytest.LogCaptureFixture) -> None:
+    marks, store = StateStore(), StateStore()
+    api.get(ORDERS, json=[{"at": 9}])
+    ListTransfer(**MARKED).execute(try_of(1, asset_state_store={ASSET: marks}))
+    api.get(ORDERS, json=[{"at": None}, {"at": None}])
+    second = ListTransfer(**MARKED, save_every=1)
+    second.execute(try_of(1, run_id="run-2", task_state_store=store, asset_state_store={ASSET: marks}))
+    assert second.sinks[0].checkpoint.watermark == 9
+    assert kept(marks) == 9
+    assert "no record has" not in log.text
+
+
 def test_a_watermark_that_no_record_has_is_told(api: mocking.Mocker, log: pytest.LogCaptureFixture) -> None:
     marks = StateStore()
     for body, told in (("[]", False), ('[{"id": 1}]', True)):
