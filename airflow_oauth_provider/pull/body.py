@@ -83,7 +83,7 @@ class Body:
 
     def _received(self, response: requests.Response) -> bytes | None:
         length = response.headers.get("Content-Length") or ""
-        if not self._encoding and length.isdigit() and int(length) <= _SPOOLED_BYTES:
+        if not self._encoding and length.isascii() and length.isdigit() and int(length) <= _SPOOLED_BYTES:
             content = b"".join(self._chunks(response))
             self.size = len(content)
             return content
@@ -96,6 +96,8 @@ class Body:
             for chunk in self._chunks(response):
                 self.size += len(chunk)
                 spool.write(chunk)
+            if not self.size:
+                return b""
             with self._decoded(spool) as decoded:
                 beginning = decoded.read(WHOLE_BYTES + 1)
         except EOFError:

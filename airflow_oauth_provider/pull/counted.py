@@ -135,6 +135,8 @@ class PageNumber(Counted):
             raise SettingsError("pagination: PageNumber needs both size and size_param, or neither.")
         if self.size is not None:
             set_number(self, "size", 1)
+        if self.param == self.size_param:
+            raise SettingsError("pagination: param and size_param of PageNumber have the same name.")
 
     def first(self, request: PageRequest) -> PageRequest:
         """Ask for the first page."""

@@ -41,7 +41,9 @@ def huge_json(body: Body, where: Path | None, *, use_decimal: bool) -> tuple[Ite
         prefix = f"{prefix}.item" if prefix else "item"
     elif kind == "null" and keys:
         return iter(()), lambda text: _found(body, text)
-    elif kind != "start_map" or keys:
+    elif kind != "start_map" and not keys:
+        raise ResponseFormatError("the body is neither a list nor an object.")
+    elif keys:
         what = "is not there" if kind is None else "is not a list"
         raise ResponseFormatError(f"records={prefix[:100]!r} {what}. The page has the keys {', '.join(seen)}.")
     return _records(body, prefix, use_decimal=use_decimal), lambda text: _found(body, text)
@@ -54,7 +56,7 @@ def _records(body: Body, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
             for record in ijson.items(_Checked(file), prefix):
                 yield record if use_decimal else _with_floats(record)
                 count += 1
-    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError) as error:
+    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError, RecursionError) as error:
         why = _why(error)
     if why:
         raise ResponseFormatError(f"the JSON of {body.size:,} bytes is broken after {count:,} records: {why}.")
@@ -100,7 +102,7 @@ def _pass_by(events: Iterator[tuple[str, Any]]) -> None:
 
 def _found(body: Body, text: str) -> Any:
     where = path(text, "pagination")
-    if where.keys is None:
+    if where.keys is None or not can_stream(where):
         raise ResponseFormatError(
             f"pagination: {text[:100]!r} cannot be looked up in a document that is streamed: "
             "give a plain path such as meta.next."
@@ -123,9 +125,12 @@ class _Checked:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._begins = True
 
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
+        if self._begins:
+            block, self._begins = block.removeprefix(b"\xef\xbb\xbf"), False
         if any(block[start : start + _DIGITS].isdigit() for start in range(0, len(block) - _DIGITS + 1, _DIGITS)):
             raise OverflowError(f"a number has more than {_DIGITS:,} digits")
         if block.count(b"[") + block.count(b"{") - block.count(b"]") - block.count(b"}") > _LEVELS:

@@ -92,7 +92,7 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
     header = named.pop("fieldnames", None)
     charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
     encoding = "utf-8-sig" if (charset or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8") else str(charset)
-    why, kind = None, ResponseFormatError
+    why, kind, line = None, ResponseFormatError, 0
     reader = None
     try:
         with io.TextIOWrapper(body.open(), encoding=encoding, newline="") as text:
@@ -104,6 +104,7 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
                     yield dict(zip(header, row, strict=True))
                 else:
                     why = f"has {len(row)} fields, the header {len(header)}"
+                    line = reader.line_num
                     if len(row) < len(header) and _is_cut(body) and next(reader, None) is None:
                         kind = CutLineError
                     break
@@ -117,7 +118,7 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
     except LookupError:
         raise ResponseFormatError(f"the charset {encoding[:40]!r} is not known.") from None
     if why:
-        raise kind(f"line {reader.line_num if reader else 0:,} of the CSV {why}")
+        raise kind(f"line {line or (reader.line_num if reader else 0):,} of the CSV {why}")
 
 
 def _is_cut(body: Body) -> bool:

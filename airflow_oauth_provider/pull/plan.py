@@ -54,6 +54,8 @@ class PullPlan:
 
         :raises SettingsError: it cannot be right; the message names the parameter
         """
+        if not isinstance(use_decimal, bool):
+            raise SettingsError("use_decimal must be True or False.")
         plan = cls(
             paginator_of(pagination),
             Format(response_format, records, use_decimal=use_decimal, csv_options=csv_options or {}),

@@ -107,6 +107,8 @@ class Reader:
                 return document
             if isinstance(document, dict):
                 return [document]
+            if document is None:
+                return []  # so some servers write an empty list
             raise ResponseFormatError(f"the body is {kind_of(document)}, neither a list nor an object.")
         found = self._path.find(document)
         if isinstance(found, list):
@@ -123,7 +125,8 @@ class Reader:
         if self.format.name == "xml":
             if found is not None:
                 return [found]  # one element and a list of one look the same
-            if where.keys and (holder is None or isinstance(holder, Mapping)) and _has(document, where.keys[:-1]):
+            above = where.keys[:-1] if where.keys else ()
+            if above and (holder is None or isinstance(holder, Mapping)) and _has(document, above):
                 return []
         what = "is not there" if found is None else f"is {kind_of(found)}, not a list"
         more = f"; [{where.text}] makes it one record" if isinstance(found, Mapping) else ""

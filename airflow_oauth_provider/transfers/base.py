@@ -119,6 +119,7 @@ class OAuth2TransferOperator(BaseOperator):
         self.watermark_param = watermark_param
         self.resume = resume
         self._run: TransferRun | None = None
+        self._killed = False
         self._check_pull(templated=False)
 
     # For the transfers ------------------------------------------------------------------------------------------------
@@ -193,9 +194,12 @@ class OAuth2TransferOperator(BaseOperator):
 
         self._check_pull(templated=True)
         self._run = TransferRun(self, context)
+        if self._killed:
+            self._run.stop()
         return self._run()
 
     def on_kill(self) -> None:
         """Send nothing more; the pull ends at its next step."""
+        self._killed = True
         if self._run is not None:
             self._run.stop()

@@ -56,6 +56,8 @@ class Checkpoint:
         self._safe_to_store = safe_to_store
         self._log = log
         self._store: Any = context.get("task_state_store") if resume else None
+        # Stays when no checkpoint can be kept: Airflow still says whether this try counts.
+        self._fence: Any = self._store
         self._positions: deque[Position] = deque()
         self.progress: Progress | None = None
         self.watermark: Any = None
@@ -185,12 +187,12 @@ class Checkpoint:
 
         :raises TransientError: it is not
         """
-        if self.active:
+        if self._fence is not None:
             self._set(_TRY_KEY, str(self._attempt.number))
 
     def _set(self, key: str, value: str) -> None:
         try:
-            self._store.set(key, value)
+            self._fence.set(key, value)
         except OSError as error:
             why = f"Airflow cannot be reached any more ({type(error).__name__}): another try may be at work."
         except Exception as error:  # noqa: BLE001  # the next one may be written, and a retry can do without
@@ -204,11 +206,11 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Forget it: the transfer is done."""
-        if not self.active:
+        if self._fence is None:
             return
         try:
-            self._store.delete(_STORE_KEY)
-            self._store.delete(_TRY_KEY)
+            self._fence.delete(_STORE_KEY)
+            self._fence.delete(_TRY_KEY)
         except Exception as error:  # noqa: BLE001  # a later Clear starts over all the same
             self._log.warning("The checkpoint was not deleted (%s).", _kind(error))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import unquote_plus
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _SECRET_NAME = re.compile(
     r"(api|access|auth|client|subscription)[-_]?key$|^key$|token|secret|passw|credential|signature", re.IGNORECASE
 )
-# A shorter value would be found in any text.
-_SECRET_LENGTH = 8
 
 
 class TransferRun:
@@ -118,7 +116,7 @@ class TransferRun:
             digest=_digest(what),
             resume=task.resume,
             # Which tokens there are is known when it is written.
-            safe_to_store=lambda text: session.redactor()(text) == text and not any(value in text for value in hidden),
+            safe_to_store=lambda text: session.redactor()(text) == text and not _holds(text, hidden),
             log=task.log,
         )
 
@@ -205,7 +203,13 @@ def _hidden_values(params: Any) -> list[str]:
     """Return what a Dag author sends under a name as that of a secret: some APIs repeat the query in their links."""
     named = params.items() if isinstance(params, Mapping) else ()
     values = [str(value) for name, value in named if _SECRET_NAME.search(str(name))]
-    return [form for value in values if len(value) >= _SECRET_LENGTH for form in (value, quote(value, safe=""))]
+    return [value for value in values if len(value) >= 16 or (len(value) >= 8 and re.search(r"\d", value))]
+
+
+def _holds(text: str, values: list[str]) -> bool:
+    """Whether JSON holds one of the values, as it is or encoded for a URL."""
+    forms = (text, unquote_plus(text))
+    return any(value in form or json.dumps(value)[1:-1] in form for value in values for form in forms)
 
 
 def _digest(what: Any) -> str:

@@ -46,7 +46,10 @@ class Watermark:
         self._kept = _Kept.of(kept)
         # The run that has moved it on begins again where it began: what it brought may be replaced by less otherwise.
         self.value: Any = self._kept.began if self._kept.run == self._run else self._kept.value
-        log.info("Pulls what is behind the watermark %s." if kept else "There is no watermark yet%s.", self.value or "")
+        if self.value is None:
+            log.info("There is no watermark to begin at: everything is pulled.")
+        else:
+            log.info("Pulls what is behind the watermark %s.", self.value)
 
     def latest(self, batch: list[Any], before: Any) -> Any:
         """Return the largest value of *batch* and *before*."""

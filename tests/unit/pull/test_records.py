@@ -79,12 +79,19 @@ def test_a_text_is_no_page(size: int, text: str) -> None:
         records(padded(text, size))
 
 
-@pytest.mark.parametrize(
-    ("body", "what"), [(b"5", ".*"), (b"1.5", ".*"), (b'"x"', "text"), (b"true", "a truth value"), (b"null", ".*")]
-)
+@pytest.mark.parametrize(("body", "what"), [(b"5", ".*"), (b"1.5", ".*"), (b'"x"', "text"), (b"true", "a truth value")])
 def test_a_document_that_is_neither_list_nor_object_is_an_error(body: bytes, what: str) -> None:
     with pytest.raises(ResponseFormatError, match=f"the body is {what}, neither a list nor an object"):
         records(body)
+
+
+def test_null_is_an_empty_list_as_some_servers_write_it() -> None:
+    assert records(b"null") == []
+
+
+def test_an_error_document_of_xml_is_no_empty_list() -> None:
+    with pytest.raises(ResponseFormatError, match="records='orders' is not there"):
+        records(b"<error>no</error>", response_format="xml", records="orders")
 
 
 def test_an_object_where_a_list_should_be_says_how_to_take_it_as_one_record() -> None:

@@ -138,7 +138,7 @@ def test_without_one_there_is_none_and_the_log_says_so(caplog: pytest.LogCapture
     caplog.set_level(logging.INFO, LOGGER.name)
     store = StateStore()
     assert watermark(store).value is None
-    assert "There is no watermark yet." in caplog.text
+    assert "There is no watermark to begin at: everything is pulled." in caplog.text
     store[KEY] = '"2026-01-01"'
     assert watermark(store).value == "2026-01-01"
     assert "behind the watermark 2026-01-01" in caplog.text
