@@ -54,8 +54,12 @@ def test_the_metadata_names_licence_python_and_every_dependency(wheel: Path) -> 
     assert {requirement.split(">")[0].split("<")[0] for requirement in required} == {
         "apache-airflow",
         "apache-airflow-providers-common-compat",
+        "apache-airflow-providers-common-sql",
         "cryptography",
         "filelock",
+        "ijson",
+        "jmespath",
+        "msgspec",
         "requests",
         "tenacity",
         "urllib3",
