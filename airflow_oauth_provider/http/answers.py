@@ -89,8 +89,14 @@ def _shown_body(response: requests.Response, redactor: Redactor) -> str:
 
 def decoded(content: bytes, response: requests.Response) -> str:
     """Return a body, or its beginning, as text: UTF-8 where no charset is named, which requests takes for Latin-1."""
-    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else "utf-8"
     try:
-        return content.decode(charset or "utf-8", "replace" if len(content) == _FIRST_BYTES else "strict")
+        return content.decode(
+            named_charset(response) or "utf-8", "replace" if len(content) == _FIRST_BYTES else "strict"
+        )
     except (LookupError, UnicodeDecodeError):
         return content.decode("latin-1")
+
+
+def named_charset(response: requests.Response) -> str | None:
+    """Return the charset that the answer names; requests has a default of its own for text, which nobody uses."""
+    return response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None

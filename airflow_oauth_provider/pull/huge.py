@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import ijson
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
+from airflow_oauth_provider.pull.lines import BOM
 from airflow_oauth_provider.pull.paths import path
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class _Checked:
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
         if self._begins:
-            block, self._begins = block.removeprefix(b"\xef\xbb\xbf"), False
+            block, self._begins = block.removeprefix(BOM), False
         if any(block[start : start + _DIGITS].isdigit() for start in range(0, len(block) - _DIGITS + 1, _DIGITS)):
             raise OverflowError(f"a number has more than {_DIGITS:,} digits")
         if block.count(b"[") + block.count(b"{") - block.count(b"]") - block.count(b"}") > _LEVELS:

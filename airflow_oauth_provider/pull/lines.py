@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
+from airflow_oauth_provider.http.answers import named_charset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 17
 _LONGEST_LINE = 64 << 20
 _SHOWN = 100
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+UNREADABLE_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+BOM = b"\xef\xbb\xbf"
 # A quote that is never closed would otherwise take the rest of a body for one field.
 csv.field_size_limit(max(csv.field_size_limit(), 16 << 20))
 
@@ -47,7 +49,7 @@ def ndjson_records(body: Body, decoder: msgspec.json.Decoder[Any]) -> Iterator[A
         for block in _whole_lines(file):
             try:
                 yield from decoder.decode_lines(block)
-            except _UNREADABLE:
+            except UNREADABLE_JSON:
                 bad, line, why = _bad_line(block, decoder)
             else:
                 number += block.count(b"\n")
@@ -61,13 +63,13 @@ def _bad_line(block: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[int, st
         try:
             if line.strip():
                 decoder.decode(line)
-        except _UNREADABLE as error:
+        except UNREADABLE_JSON as error:
             return number, line[:_SHOWN].decode("utf-8", "replace"), str(error)[:_SHOWN]
     return 1, "", "it cannot be read"
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
-    rest = file.read(3).removeprefix(b"\xef\xbb\xbf")
+    rest = file.read(len(BOM)).removeprefix(BOM)
     while block := file.read(_BLOCK):
         lines, newline, left = block.rpartition(b"\n")
         if newline:
@@ -90,8 +92,8 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
     """
     named = dict(options)
     header = named.pop("fieldnames", None)
-    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
-    encoding = "utf-8-sig" if (charset or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8") else str(charset)
+    charset = named_charset(response) or "utf-8"
+    encoding = "utf-8-sig" if charset.lower().replace("_", "-") in ("utf-8", "utf8") else charset
     why, kind, line = None, ResponseFormatError, 0
     reader = None
     try:

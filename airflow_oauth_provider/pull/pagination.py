@@ -276,4 +276,4 @@ def _joined(base: str, target: str) -> str:
         return urljoin(base, target)
     except ValueError:
         pass
-    raise ResponseFormatError(f"pagination: the link to the next page, {target[:100]!r}, is no URL.")
+    raise ResponseFormatError(f"pagination: the link to the next page, {target.partition('?')[0][:100]!r}, is no URL.")

@@ -29,7 +29,7 @@ class PageFacts:
     :param begun: the request for the first page
     """
 
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     count: int
     last: Any = field(repr=False)

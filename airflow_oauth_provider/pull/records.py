@@ -12,20 +12,25 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
-from airflow_oauth_provider.http.answers import decoded
+from airflow_oauth_provider.http.answers import decoded, named_charset
 from airflow_oauth_provider.network import BrokenOffError
 from airflow_oauth_provider.pull.body import BROKEN_ENCODINGS, Body
 from airflow_oauth_provider.pull.format import Format, xmltodict_module
-from airflow_oauth_provider.pull.lines import CutLineError, csv_records, ndjson_records, raw_chunks
+from airflow_oauth_provider.pull.lines import (
+    BOM,
+    UNREADABLE_JSON,
+    CutLineError,
+    csv_records,
+    ndjson_records,
+    raw_chunks,
+)
 from airflow_oauth_provider.pull.paginator import kind_of
 from airflow_oauth_provider.pull.paths import path
 
 if TYPE_CHECKING:
     import requests
 
-_BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 # Lines up to here become a list; more would cost many times the memory of the body.
 _LISTED_BYTES = 1 << 20
 
@@ -182,14 +187,14 @@ def _decoder(use_decimal: bool) -> msgspec.json.Decoder[Any]:  # noqa: FBT001  #
 def _loaded(content: bytes, response: requests.Response, decoder: msgspec.json.Decoder[Any]) -> Any:
     """Decode JSON: UTF-8 (RFC 8259 §8.1), with or without the mark that some begin with, or the charset named."""
     try:
-        return decoder.decode(content.removeprefix(_BOM))
-    except _UNREADABLE as error:
+        return decoder.decode(content.removeprefix(BOM))
+    except UNREADABLE_JSON as error:
         why = str(error) or type(error).__name__
     text = _in_charset(content, response)
     if text is not None:
         try:
             return decoder.decode(text.removeprefix("\ufeff"))
-        except _UNREADABLE as error:
+        except UNREADABLE_JSON as error:
             why = str(error) or type(error).__name__
     if "truncated" in why and not _is_json(content):
         raise BrokenOffError(f"the JSON broke off after {len(content):,} bytes")
@@ -200,7 +205,7 @@ def _loaded(content: bytes, response: requests.Response, decoder: msgspec.json.D
 
 def _in_charset(content: bytes, response: requests.Response) -> str | None:
     """Return *content* as text where a charset other than UTF-8 is named; nobody guesses one."""
-    charset = response.encoding if "charset" in response.headers.get("Content-Type", "").lower() else None
+    charset = named_charset(response)
     try:
         return content.decode(charset) if charset and charset.lower() not in ("utf-8", "utf8") else None
     except (LookupError, UnicodeDecodeError):
@@ -220,7 +225,7 @@ def _refuse_html(response: requests.Response, body: Body, *, also_json: bool = F
     """Raise when a page for people came: as CSV it would be an odd table, as XML an odd tree."""
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     with body.open() as file:
-        beginning = file.read(1024).removeprefix(_BOM).lstrip().lower()
+        beginning = file.read(1024).removeprefix(BOM).lstrip().lower()
     is_html = content_type in ("text/html", "application/xhtml+xml")
     is_html = is_html or beginning.startswith((b"<!doctype html", b"<html"))
     if is_html or (beginning and also_json and (content_type == "application/json" or content_type.endswith("+json"))):

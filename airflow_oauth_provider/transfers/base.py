@@ -10,11 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
-from airflow_oauth_provider.transfers.interval import (
-    check_interval_format,
-    check_interval_params,
-    lookback_of,
-)
+from airflow_oauth_provider.transfers.interval import check_interval_format, check_interval_params, lookback_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,8 +170,6 @@ class OAuth2TransferOperator(BaseOperator):
         if templated or not has_template(self.interval_params):
             check_interval_params(self.interval_params)
 
-    # The run ----------------------------------------------------------------------------------------------------------
-
     def _check_kinds(self, *, templated: bool) -> None:
         for name in ("use_decimal", "resume"):
             if not isinstance(getattr(self, name), bool):
@@ -187,6 +181,8 @@ class OAuth2TransferOperator(BaseOperator):
         known = self.headers is not None and (templated or not has_template(self.headers))
         if known and not isinstance(self.headers, Mapping):
             raise SettingsError("headers must be a dict of names to values.")
+
+    # The run ----------------------------------------------------------------------------------------------------------
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull everything, and return what came where."""
