@@ -280,7 +280,7 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
         """Leave out what was read and made: a pickled hook holds no secret."""
         return {name: value for name, value in self.__dict__.items() if name not in _CACHED}
 
-    # The form on Airflow 2.11 to 3.1 ------------------------------------------------------------------------------
+    # The form on Airflow 2.11 to 3.1, which looks for these in the class itself and in no base of it ---------------
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

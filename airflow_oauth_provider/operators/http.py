@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_oauth_provider.exceptions import (
-    ResponseCheckError,
-    ResponseFormatError,
-    SettingsError,
-    XComTooLargeError,
-)
+from airflow_oauth_provider.exceptions import ResponseCheckError, SettingsError, XComTooLargeError
+from airflow_oauth_provider.operators.values import described, text_of, value_of
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
 
@@ -145,7 +141,7 @@ class OAuth2HttpOperator(BaseOperator):
             idempotent=self.idempotent,
         )
         response, size = answer.response, len(answer.response.content)
-        what = _described(response, hook)
+        what = described(response, hook)
         self.log.info("%s answered %d with %d bytes in %.2f s.", what, response.status_code, size, answer.elapsed_s)
         self._push_info(
             context,
@@ -158,7 +154,7 @@ class OAuth2HttpOperator(BaseOperator):
         if self.response_filter is not None:
             value = _call(self.response_filter, response, context)
         else:
-            value = _value(response, what, hook)
+            value = value_of(response, what, hook)
         self._checked_size(value)
         return value
 
@@ -205,7 +201,7 @@ class OAuth2HttpOperator(BaseOperator):
             **self._pull_parameters(),
         ):
             response = page.response
-            self._look_at(response, _described(response, hook), hook, context)
+            self._look_at(response, described(response, hook), hook, context)
             reading = iter(page.records)
             while batch := list(islice(reading, _BATCH)):
                 size += self._checked_size(batch, size)
@@ -225,7 +221,7 @@ class OAuth2HttpOperator(BaseOperator):
 
     def _look_at(self, response: requests.Response, what: str, hook: OAuth2Hook, context: Context) -> None:
         if self.log_response:
-            self.log.info("Body: %s", hook.redact(_text(response), MAX_LOGGED_CHARACTERS))
+            self.log.info("Body: %s", hook.redact(text_of(response), MAX_LOGGED_CHARACTERS))
         if self.response_check is not None and not _call(self.response_check, response, context):
             raise ResponseCheckError(
                 f"response_check returned false for {what} ({response.status_code}).", status_code=response.status_code
@@ -258,45 +254,6 @@ def _call(function: Callable[..., Any], response: requests.Response, context: Co
     from airflow.providers.common.compat.sdk import determine_kwargs
 
     return function(response, **determine_kwargs(function, [response], context))
-
-
-def _described(response: requests.Response, hook: OAuth2Hook) -> str:
-    return hook.redact(f"{response.request.method} {(response.url or '').partition('?')[0]}", 300)
-
-
-def _value(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:
-    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    is_json = content_type in ("application/json", "text/json") or content_type.endswith("+json")
-    if response.status_code == 204 or (is_json and not response.content):
-        return None
-    if not is_json:
-        return _text(response)
-    try:
-        return _json(response)
-    except (ValueError, RecursionError):
-        pass
-    # Outside of the handler: its exception holds the whole body.
-    raise ResponseFormatError(
-        f"{what} answered {response.status_code} with {content_type} that is not JSON: "
-        f"{hook.redact(_text(response), 200)}",
-        status_code=response.status_code,
-    )
-
-
-def _json(response: requests.Response) -> Any:
-    try:
-        return jsonlib.loads(response.content)
-    except UnicodeDecodeError:  # JSON is UTF-8 (RFC 8259 §8.1), but some servers name another charset
-        return jsonlib.loads(response.text)
-
-
-def _text(response: requests.Response) -> str:
-    from airflow_oauth_provider.http.answers import decoded
-
-    try:
-        return decoded(response.content, response)
-    except RuntimeError:
-        return "(a large body, which was streamed)"
 
 
 def _has_custom_xcom_backend() -> bool:

