@@ -61,9 +61,11 @@ class KilledRun:
     def checkpoint(self, task_id: str, number: int = 0) -> dict[str, Any]:
         return self.airflow.api.task_state(self.dag_id, self.run_id, task_id, _map_index(task_id, number))
 
-    def log(self, task_id: str) -> str:
-        logs = sorted((self.airflow.home / "logs").glob(f"dag_id={self.dag_id}/run_id=*/task_id={task_id}/**/*.log"))
-        return "\n".join(path.read_text(encoding="utf-8") for path in logs)
+    def log(self, task_id: str, number: int = 0) -> str:
+        """Return the logs of all tries."""
+        mapped = f"map_index={number}/" if task_id in MAPPED else ""
+        logs = (self.airflow.home / "logs").glob(f"dag_id={self.dag_id}/run_id=*/task_id={task_id}/{mapped}**/*.log")
+        return "\n".join(path.read_text(encoding="utf-8") for path in sorted(logs))
 
     def files(self, task_id: str, number: int = 0) -> dict[str, bytes]:
         """Return the content of all files that the destination holds, by their path in it."""
