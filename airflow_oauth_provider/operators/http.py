@@ -130,16 +130,7 @@ class OAuth2HttpOperator(BaseOperator):
         hook = OAuth2Hook(oauth2_conn_id=self.oauth2_conn_id)
         if self._pulls:
             return self._pull(hook, context)
-        answer = hook.call(
-            self.method,
-            self.endpoint,
-            params=self.query,
-            json=self.json,
-            data=self.data,
-            headers=self.headers,
-            retry_args=self.retry_args,
-            idempotent=self.idempotent,
-        )
+        answer = hook.call(**self._request())
         response, size = answer.response, len(answer.response.content)
         what = described(response, hook)
         self.log.info("%s answered %d with %d bytes in %.2f s.", what, response.status_code, size, answer.elapsed_s)
@@ -157,6 +148,18 @@ class OAuth2HttpOperator(BaseOperator):
             value = value_of(response, what, hook)
         self._checked_size(value)
         return value
+
+    def _request(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "endpoint": self.endpoint,
+            "params": self.query,
+            "json": self.json,
+            "data": self.data,
+            "headers": self.headers,
+            "retry_args": self.retry_args,
+            "idempotent": self.idempotent,
+        }
 
     # Page after page --------------------------------------------------------------------------------------------------
 
@@ -188,18 +191,7 @@ class OAuth2HttpOperator(BaseOperator):
         self._check_pull()
         progress, value, size = Progress(self.log), list[Any](), 0
         response: requests.Response | None = None
-        for page in hook.pages(
-            self.endpoint,
-            method=self.method,
-            params=self.query,
-            json=self.json,
-            data=self.data,
-            headers=self.headers,
-            retry_args=self.retry_args,
-            idempotent=self.idempotent,
-            progress=progress,
-            **self._pull_parameters(),
-        ):
+        for page in hook.pages(**self._request(), progress=progress, **self._pull_parameters()):
             response = page.response
             self._look_at(response, described(response, hook), hook, context)
             reading = iter(page.records)

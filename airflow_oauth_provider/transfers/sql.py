@@ -239,7 +239,6 @@ class SqlSink:
         self._checkpoint.save(self._records, sink)
 
     def _commit_all(self) -> None:
-
         self._flush()
         sink = {"rows": self._rows, "done": True}
         if self._table is not None:

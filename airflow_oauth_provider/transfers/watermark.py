@@ -11,6 +11,7 @@ import msgspec
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paths import path
 from airflow_oauth_provider.transfers.attempt import Attempt
+from airflow_oauth_provider.transfers.exact_json import json_text
 from airflow_oauth_provider.transfers.interval import later
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class _Kept:
 
 def to_text(value: Any) -> str | None:
     """Return a watermark as JSON, its number exact; None for none."""
-    return None if value is None else msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+    return None if value is None else json_text(value)
 
 
 def from_text(text: Any) -> Any:

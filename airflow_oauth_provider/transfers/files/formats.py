@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import kind_of
+from airflow_oauth_provider.transfers.exact_json import encoder, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import msgspec
 
     from airflow_oauth_provider.transfers.files.output_file import OutputFile
 
@@ -74,9 +73,6 @@ class JsonLinesFormat:
     # Between one batch and the next, and at the end of a file.
     joint = closing = b""
 
-    def __init__(self) -> None:
-        self._encoder = json_encoder()
-
     def writer(self, file: OutputFile, limits: Limits) -> FileWriter:
         """Return the writer of one file."""
         return TextWriter(self, file, limits)
@@ -87,7 +83,7 @@ class JsonLinesFormat:
 
     def encode(self, batch: Sequence[Any]) -> bytes:
         """Return the records as they stand in the file, joints between them included."""
-        return self._encoder.encode_lines(batch)
+        return encoder().encode_lines(batch)
 
 
 class JsonFormat(JsonLinesFormat):
@@ -116,7 +112,6 @@ class CsvFormat(JsonLinesFormat):
     extension = ".csv"
 
     def __init__(self, columns: Sequence[str] | None = None) -> None:
-        super().__init__()
         self.layout = list(columns) if columns is not None else None
         self._chosen = columns is not None
         self._known: frozenset[str] = frozenset()
@@ -139,12 +134,9 @@ class CsvFormat(JsonLinesFormat):
         if not self._chosen:
             refuse_unknown_keys(record, self._known)
         return [
-            self._text_of(value) if value.__class__ in (bool, dict, list) else value
+            json_text(value) if value.__class__ in (bool, dict, list) else value
             for value in map(record.get, self.layout or ())
         ]
-
-    def _text_of(self, value: Any) -> str:
-        return self._encoder.encode(value).decode()
 
     def _lines(self, rows: list[list[Any]]) -> bytes:
         self._text.seek(0)
@@ -269,10 +261,3 @@ def unfit(number: int, error: Exception) -> SettingsError:
     """Return the error that names the record."""
     why = str(error) if isinstance(error, UnfitError) else f"cannot be written: {error}."
     return SettingsError(f"file_format: record {number:,} {why[:400]}")
-
-
-def json_encoder() -> msgspec.json.Encoder:
-    """Return an encoder that writes numbers as exactly as they came."""
-    import msgspec
-
-    return msgspec.json.Encoder(decimal_format="number")

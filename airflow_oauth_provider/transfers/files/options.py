@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 FILE_FORMATS = ("jsonl", "json", "csv", "parquet", "raw")
 IF_EXISTS = ("replace", "fail", "skip")
 _LIMITS = ("max_records_per_file", "max_bytes_per_file")
-
-
 # Of a part of a folder, where nobody chose: many tools read files of that size best, and a retry loses little.
 DEFAULT_MAX_BYTES = 128 << 20
 

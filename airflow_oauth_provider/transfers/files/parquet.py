@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import kind_of
+from airflow_oauth_provider.transfers.exact_json import json_text
 from airflow_oauth_provider.transfers.files.formats import (
     UNFIT_ERRORS,
     UnfitError,
     as_object,
-    json_encoder,
     refuse_unknown_keys,
     unfit,
 )
@@ -56,7 +56,6 @@ class ParquetFormat:
         pa = _pyarrow()
         self._columns = list(columns) if columns is not None else None
         self._told = schema is not None
-        self._encoder = json_encoder()
         self._schema: Any = None
         if schema is not None:
             self._schema = pa.schema([(name, _arrow_type(name, kind)) for name, kind in schema.items()])
@@ -104,7 +103,7 @@ class ParquetFormat:
         names = self._columns if self._columns is not None else dict.fromkeys(key for row in rows for key in row)
         fields = []
         for name in names:
-            values = [self._flat(row.get(name)) for row in rows]
+            values = [_flat(row.get(name)) for row in rows]
             try:
                 kind = pa.array(values).type
             except UNFIT_ERRORS:
@@ -126,7 +125,7 @@ class ParquetFormat:
         """Return values of the kind that the first records had; numbers may take another form of the same value."""
         pa = _pyarrow()
         # With the type given, pyarrow would cut fractions off.
-        array = pa.array([self._flat(value) for value in values])
+        array = pa.array([_flat(value) for value in values])
         if array.type == kind or pa.types.is_null(array.type) or (_is_number(array.type) and _is_number(kind)):
             return array.cast(kind)
         raise TypeError
@@ -139,17 +138,11 @@ class ParquetFormat:
         if pa.types.is_decimal(kind):
             return pa.array([None if value is None else Decimal(str(value)) for value in values], kind)
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return pa.array([self._as_text(value) for value in values], kind)
+            return pa.array([_as_text(value) for value in values], kind)
         try:
             return pa.array(values).cast(kind)
         except UNFIT_ERRORS:  # numbers and text of numbers, perhaps
             return pa.concat_arrays([pa.array([value]).cast(kind) for value in values])
-
-    def _flat(self, value: Any) -> Any:
-        return self._as_text(value) if isinstance(value, dict | list) else value
-
-    def _as_text(self, value: Any) -> str | None:
-        return value if value is None or isinstance(value, str) else self._encoder.encode(value).decode()
 
 
 class ParquetWriter:
@@ -217,6 +210,14 @@ def _pyarrow() -> Any:
     except ImportError:
         raise SettingsError("file_format='parquet' needs the extra airflow-oauth-provider[parquet].") from None
     return pyarrow
+
+
+def _flat(value: Any) -> Any:
+    return json_text(value) if isinstance(value, dict | list) else value
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json_text(value)
 
 
 def _is_number(kind: Any) -> bool:

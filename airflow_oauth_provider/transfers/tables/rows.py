@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_oauth_provider.exceptions import OAuth2Error, PermanentError, SettingsError
 from airflow_oauth_provider.pull.paginator import kind_of
-
-if TYPE_CHECKING:
-    import msgspec
+from airflow_oauth_provider.transfers.exact_json import json_text
 
 Row = tuple[Any, ...]
 Getter = Callable[[Any], Any]
@@ -59,18 +56,6 @@ def converters(dialect: str, *, exact_floats: bool = False) -> Converters:
     if exact_floats:
         made |= {float: lambda value: Decimal(repr(value))}
     return made
-
-
-def json_text(value: Any) -> str:
-    """Return *value* as JSON, its numbers exact."""
-    return _encoder().encode(value).decode()
-
-
-@cache
-def _encoder() -> msgspec.json.Encoder:
-    import msgspec
-
-    return msgspec.json.Encoder(decimal_format="number")
 
 
 class RowMaker:
