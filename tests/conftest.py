@@ -1,8 +1,9 @@
-"""What all tests share: a home for Airflow, a marker for each folder, and no needless skip."""
+"""What all tests share: a home for Airflow, a marker for each folder, no needless skip, and what tasks log."""
 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -58,3 +59,16 @@ def refuse_skip(report: Report) -> Report:
             report.outcome = "failed"
             report.longrepr = f"skipped although OAUTH2_REQUIRE_ALL=1: {reason}"
     return report
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Return what tasks log: Airflow's own loggers differ from version to version."""
+    from airflow_oauth_provider.operators.http import OAuth2HttpOperator
+    from airflow_oauth_provider.transfers.base import OAuth2TransferOperator
+    from tests.support.made_up import TASK_LOGGER
+
+    for operator in (OAuth2HttpOperator, OAuth2TransferOperator):
+        monkeypatch.setattr(operator, "log", logging.getLogger(TASK_LOGGER))
+    caplog.set_level(logging.INFO)
+    return caplog

@@ -145,6 +145,7 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
             its dict, or a function from a response to the parameters of the next request; by default there is one page
         :param records: JMESPath to the list of records; by default a JSON array is the list and an object one record
         :param response_format: ``json``, ``ndjson``, ``csv``, ``xml`` or ``raw``
+        :param method, params, json, data, headers: of the first request, as ``requests.request`` takes them
         :param csv_options: for ``csv.reader``; and ``fieldnames`` where the first line is no header
         :param use_decimal: JSON numbers with a fraction become ``Decimal``
         :param max_pages: stop after so many pages

@@ -120,8 +120,7 @@ class OAuth2HttpOperator(BaseOperator):
         self.idempotent = idempotent
         self.log_response = log_response
         self.max_xcom_bytes = max_xcom_bytes
-        if self._pulls and not has_template(self._pull_parameters()):
-            self._check_pull()
+        self._check_pull(templated=False)
 
     def execute(self, context: Context) -> Any:
         """Call the endpoint and return the XCom value."""
@@ -178,17 +177,21 @@ class OAuth2HttpOperator(BaseOperator):
             "concurrency": self.concurrency,
         }
 
-    def _check_pull(self) -> None:
+    def _check_pull(self, *, templated: bool) -> None:
+        """Raise SettingsError for what cannot be right; templates are looked at when they are rendered."""
+        if not self._pulls:
+            return
         from airflow_oauth_provider.pull.plan import PullPlan
 
         if self.response_filter is not None:
             raise SettingsError("response_filter takes one response, not pages: select by records, a JMESPath.")
-        PullPlan.of(**self._pull_parameters())
+        if templated or not has_template(self._pull_parameters()):
+            PullPlan.of(**self._pull_parameters())
 
     def _pull(self, hook: OAuth2Hook, context: Context) -> list[Any]:
         from airflow_oauth_provider.pull.progress import Progress
 
-        self._check_pull()
+        self._check_pull(templated=True)
         progress, value, size = Progress(self.log), list[Any](), 0
         response: requests.Response | None = None
         for page in hook.pages(**self._request(), progress=progress, **self._pull_parameters()):

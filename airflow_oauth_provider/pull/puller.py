@@ -75,7 +75,7 @@ class Puller:
         self._position = start or Position(plan.paginator.first(request))
         self._idempotent = idempotent
         self._retry_args = retry_args
-        self._reader = Reader(plan.format)
+        self._reader = Reader(plan.format, plan.paginator.document_paths())
         self._repeats = Repeats()
         self._broken = False
         self._ahead = Ahead(
@@ -143,7 +143,8 @@ class Puller:
             pass
         wanted = records if left is None else islice(records, max(left - skip, 0))
         if self._plan.format.name == "raw":
-            page.records = stream = Stream(wanted, _not_counted, self._explained, RAW_BATCH)
+            # Pieces are no records, and yet a reason to say how far the pull is.
+            page.records = stream = Stream(wanted, lambda _: self._progress.records_came(0), self._explained, RAW_BATCH)
         else:
             page.records = stream = Stream(wanted, self._progress.records_came, self._explained)
         yield page
@@ -239,7 +240,3 @@ class Puller:
         url = self._session.url_for(request.endpoint).partition("?")[0][:300]
         what = redactor(escape_control_characters(f"Page {self._position.number:,} ({request.method} {url})"))
         return type(error)(f"{what}: {redactor.server_text(str(error), 600)}", status_code=error.status_code)
-
-
-def _not_counted(pieces: int) -> None:
-    """Pieces of a raw body are no records."""

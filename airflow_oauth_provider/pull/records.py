@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -53,10 +53,12 @@ class Reader:
     Takes bodies apart.
 
     :param format: how
+    :param looked_up: JMESPaths that a paginator will look up in documents
     """
 
-    def __init__(self, format: Format) -> None:  # noqa: A002  # the word that the package uses
+    def __init__(self, format: Format, looked_up: Sequence[str] = ()) -> None:  # noqa: A002  # the package's word
         self.format = format
+        self._looked_up = [path(text, "pagination") for text in looked_up]
         self._path = format.path
         self._decoder = _decoder(format.use_decimal)
 
@@ -89,7 +91,8 @@ class Reader:
         if body.content is None:
             from airflow_oauth_provider.pull.huge import can_stream, huge_json
 
-            if can_stream(self._path):
+            # What cannot be looked up piece by piece is worth the memory: it would fail behind the last record.
+            if all(map(can_stream, (self._path, *self._looked_up))):
                 records, find = huge_json(body, self._path, use_decimal=self.format.use_decimal)
                 return Content(_streamed(records, body), find)
         return self._of_json(response, body)

@@ -30,7 +30,8 @@ class Checkpoint:
     The checkpoint of one run of a transfer.
 
     ``resumed`` is what the sink saved in the former try, None when this one starts over; ``records`` is how many of
-    the run's records were safe then.
+    the run's records were safe then. ``left_behind`` is how many records the former try of this run made safe when it
+    asked for something else, so that nobody can go on from there.
 
     :param context: of the task
     :param begun: the request for the first page
@@ -63,7 +64,7 @@ class Checkpoint:
         self.watermark: Any = None
         self.state_of_former_try: dict[str, Any] = {}
         self.resumed: dict[str, Any] | None = None
-        self.records = 0
+        self.records = self.left_behind = 0
         if self.active:
             self.adopt(self._read())
         elif self._attempt.number > 1:
@@ -96,12 +97,13 @@ class Checkpoint:
         if not state:
             return False
         try:
-            fits = state["digest"] == self._digest and self._attempt.retries(state)
+            is_retry = self._attempt.retries(state)
             resumed, records, watermark = dict(state["sink"]), int(state["records"]), from_text(state["watermark"])
-            fits = fits and _has_page(state)
+            fits = is_retry and state["digest"] == self._digest and _has_page(state)
         except (KeyError, TypeError, ValueError):
-            fits = False
+            is_retry, records, fits = False, 0, False
         if not fits:
+            self.left_behind = max(self.left_behind, records if is_retry else 0)
             self._log.info("This try starts over: the checkpoint is of another request, or the task was cleared.")
             return False
         self.state_of_former_try = state

@@ -33,7 +33,8 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
 
     Nothing stands in its place before all of it is there: until then it lies in ``_incomplete`` beside it. A run that
     failed leaves the former result as it was. The XCom holds ``files`` (``path``, ``records``, ``bytes``, ``sha256``),
-    ``records``, ``bytes``, ``pages``, ``seconds`` and ``resumed``; or ``skipped`` and ``files`` (``path``, ``bytes``).
+    ``records``, ``bytes``, ``pages``, ``seconds`` and ``resumed``; or ``skipped``, ``files`` (``path``, ``bytes``) and
+    ``resumed``.
 
     :param destination: URL or absolute path; with a slash at its end a folder of ``part-00000.jsonl``, …, else a file
         (templated)
@@ -43,7 +44,7 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
     :param compression: ``gzip`` or ``zstd``; in Parquet its own, snappy by default (templated)
     :param max_records_per_file: in a folder, begin the next file behind so many records (templated)
     :param max_bytes_per_file: in a folder, begin the next file before it has more bytes, counted before compression;
-        by default 128 MiB, and 0 for no limit (templated)
+        by default 128 MiB, and 0 for no limit; Parquet looks at it each 1,000 records (templated)
     :param if_exists: ``replace`` the former result, ``fail``, or ``skip`` the pull (templated)
     :param columns: of CSV and Parquet, in this order; by default the keys of the first record, of the first 1,000 for
         Parquet, and a record with another key is an error (templated)

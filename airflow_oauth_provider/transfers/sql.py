@@ -43,7 +43,7 @@ class OAuth2HttpToSqlOperator(OAuth2TransferOperator):
         that are there already, by ``key_columns``, of which there is a unique index (templated)
     :param key_columns: for ``upsert`` (templated)
     :param batch_size: rows that are handed to the database at once (templated)
-    :param commit_every: commit each so many rows, so that a retry goes on behind them (Airflow 3.3+) and the
+    :param commit_every: commit each so many records, so that a retry goes on behind them (Airflow 3.3+) and the
         transactions stay short; for ``append`` and ``upsert`` (templated)
     :param checkpoint_table: where ``append`` notes, in the transaction of the rows, how far it came, so that a retry
         adds nothing twice (Airflow 3.3+); None for no such table (templated)
@@ -100,7 +100,9 @@ class OAuth2HttpToSqlOperator(OAuth2TransferOperator):
             )
             if not database.transactional:
                 self.log.warning("%r has no transactions: what a failed try wrote stays.", self.destination_conn_id)
-            return SqlSink(self, database, target, checkpoint, self._claimed(database, checkpoint))
+            table = self._claimed(database, checkpoint)
+            self._refuse_to_double(checkpoint)
+            return SqlSink(self, database, target, checkpoint, table)
         except BaseException:
             database.close()
             raise
@@ -114,6 +116,15 @@ class OAuth2HttpToSqlOperator(OAuth2TransferOperator):
         super()._check_pull(templated=templated)
         named = {name: getattr(self, name) for name in ("response_format", *_FIELDS)}
         check_options({name: value for name, value in named.items() if templated or not has_template(value)})
+
+    def _refuse_to_double(self, checkpoint: Checkpoint) -> None:
+        """Raise when a retry can neither go on from the rows that are there, nor add all of them again."""
+        if self.mode == "append" and checkpoint.left_behind:
+            raise PermanentError(
+                f"Table {self.table!r} (connection {self.destination_conn_id!r}): this retry asks for something else "
+                f"than the try before it, which added {checkpoint.left_behind:,} records; to start over would add them "
+                "twice. Keep what changes from try to try out of the parameters, delete those rows, and clear the task."
+            )
 
     def _claimed(self, database: Database, checkpoint: Checkpoint) -> CheckpointTable | None:
         """Return the table of checkpoints where it helps: rows that are appended twice do harm."""

@@ -1,9 +1,10 @@
-"""A server of each test's own, connections to it, and processes that are cold."""
+"""A server of each test's own, connections to it, pulls from it, and processes that are cold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,16 @@ from tests.support.servers import OAuthServer, Reply, Seen
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+    from tests.support.documented_runs import World
+
 # Long enough for the fast way of the seal: scrypt for forty processes is not what these tests are about.
 CLIENT_ID = "made-up-client"
 CLIENT_SECRET = 'made-up p@ss:word/+ %&= "quoted" <secret> of 48 chars'
 
 Connection = Callable[..., str]
 Environment = Callable[..., dict[str, str]]
+Pull = Callable[..., list[Any]]
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +85,44 @@ def connect(server: OAuthServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return "shop"
 
     return make
+
+
+@pytest.fixture
+def hook(connect: Connection) -> OAuth2Hook:
+    from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+
+    return OAuth2Hook(oauth2_conn_id=connect())
+
+
+@pytest.fixture
+def pull(server: OAuthServer, hook: OAuth2Hook) -> Pull:
+    """Return a function that pulls the records of one body, which the API repeats when asked again."""
+    from tests.support.paged_api import serve
+
+    def run(body: Any, content_type: str = "", headers: dict[str, str] | None = None, **options: Any) -> list[Any]:
+        sent = {**({"Content-Type": content_type} if content_type else {}), **(headers or {})}
+        serve(server, lambda _: Reply(200, body, sent))
+        return list(hook.records("items", **options))
+
+    return run
+
+
+@pytest.fixture
+def world(server: OAuthServer, connect: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return everything that the code of the guide wants."""
+    from tests.support.documented_runs import World
+
+    connect()
+    return World.of(server, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def everything(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Record every logger from DEBUG on, without Airflow's masking, which other handlers than Airflow's lack too."""
+    with caplog.at_level(logging.DEBUG):
+        for name in ("urllib3", "requests", "airflow_oauth_provider", "airflow", "filelock"):
+            caplog.set_level(logging.DEBUG, logger=name)
+        yield caplog
 
 
 def first_then_good(server: OAuthServer, *replies: Reply) -> Callable[[Seen], Reply]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,39 +15,12 @@ import pytest
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from airflow_oauth_provider.pull.pagination import Cursor, LinkHeader, NextUrl, Offset
+from tests.integration.conftest import Pull
 from tests.support.paged_api import Numbers, ids, in_turn, items, pulled, serve
+from tests.support.pulls import BOM, padded
 from tests.support.servers import OAuthServer, Reply
 
-Connection = Callable[..., str]
-BOM = b"\xef\xbb\xbf"
-
-
-@pytest.fixture
-def hook(connect: Connection) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
-
-
-@pytest.fixture
-def pull(server: OAuthServer, hook: OAuth2Hook) -> Callable[..., list[Any]]:
-    """Return a function that pulls the records of one body, which the API repeats when asked again."""
-
-    def run(body: Any, content_type: str = "", headers: dict[str, str] | None = None, **options: Any) -> list[Any]:
-        sent = {**({"Content-Type": content_type} if content_type else {}), **(headers or {})}
-        serve(server, lambda _: Reply(200, body, sent))
-        return list(hook.records("items", **options))
-
-    return run
-
-
-Pull = Callable[..., list[Any]]
-
-
 # What a body holds ----------------------------------------------------------------------------------------------------
-
-
-def padded(document: str, size: int) -> bytes:
-    """Return a JSON document with so many more bytes in it, in a member of the first object or a blank."""
-    return document.replace("PAD", "x" * size).encode()
 
 
 SIZES = pytest.mark.parametrize("size", [0, 5 << 20], ids=["small", "streamed"])

@@ -13,41 +13,12 @@ import pytest
 from airflow_oauth_provider.exceptions import ResponseFormatError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from airflow_oauth_provider.pull.body import zstd_module
+from tests.integration.conftest import Connection, Pull
 from tests.support.paged_api import ByHand, no_pauses, raw_answer, serve
+from tests.support.pulls import BOM, bare_deflate, zstd
 from tests.support.servers import OAuthServer, Reply
 
-Connection = Callable[..., str]
-BOM = b"\xef\xbb\xbf"
 LINES = b"".join(b'{"id": %d}\n' % number for number in range(1, 30_001))
-
-
-@pytest.fixture
-def hook(connect: Connection) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
-
-
-@pytest.fixture
-def pull(server: OAuthServer, hook: OAuth2Hook) -> Callable[..., list[Any]]:
-    """Return a function that pulls the records of one body, which the API repeats when asked again."""
-
-    def run(body: Any, content_type: str = "", headers: dict[str, str] | None = None, **options: Any) -> list[Any]:
-        sent = {**({"Content-Type": content_type} if content_type else {}), **(headers or {})}
-        serve(server, lambda _: Reply(200, body, sent))
-        return list(hook.records("items", **options))
-
-    return run
-
-
-Pull = Callable[..., list[Any]]
-
-
-def zstd(content: bytes) -> bytes:
-    return bytes(zstd_module().compress(content))
-
-
-def bare_deflate(content: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-15)
-    return compressor.compress(content) + compressor.flush()
 
 
 PLACES = [{"id": 1, "place": "Zürich"}]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,17 +19,11 @@ from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
 from tests.support.documented_runs import World
 from tests.support.paged_api import Chain, serve
 from tests.support.pulling_guide import FIRST_DAY, GUIDE, Shop, code, rows
-from tests.support.servers import OAuthServer, Reply, Script, Seen
+from tests.support.servers import Reply, Script, Seen
 
 CURSOR = {"kind": "cursor", "path": "meta.next", "param": "cursor"}
 PULL: dict[str, Any] = {"oauth2_conn_id": "shop", "endpoint": "orders", "pagination": CURSOR, "records": "data"}
 HALF = b'{"data": [' + b'{"id": 1},' * 500_000
-
-
-@pytest.fixture
-def world(server: OAuthServer, connect: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    connect()
-    return World.of(server, tmp_path, monkeypatch)
 
 
 def pull(world: World, answer: Reply | Script, **parameters: Any) -> None:

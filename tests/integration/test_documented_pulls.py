@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,16 +23,9 @@ from tests.support.paged_api import queries
 from tests.support.postgres import DATABASE, USER, Postgres, binaries
 from tests.support.pulling_guide import GUIDE, ORDERS, PAGE, README, blocks, code, rows, wanted
 from tests.support.requirements import require
-from tests.support.servers import OAuthServer
 
 DLT = "dlt 1"  # see test_dlt.py
 WAYS = [[*code(written)[:1], *code(as_dict)] for _, written, as_dict in rows("what the answer holds") if as_dict]
-
-
-@pytest.fixture
-def world(server: OAuthServer, connect: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    connect()
-    return World.of(server, tmp_path, monkeypatch)
 
 
 # Which paginator ------------------------------------------------------------------------------------------------------

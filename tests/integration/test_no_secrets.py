@@ -7,12 +7,11 @@ import copy
 import gc
 import html
 import json
-import logging
 import pickle
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -49,15 +48,6 @@ def wanted_absent(server: OAuthServer) -> set[str]:
     forms = {form for secret in (CLIENT_SECRET, API_KEY, PARAMETER) for form in encodings(CLIENT_ID, secret)}
     tokens = {form for token in list(server.tokens) for form in encodings(CLIENT_ID, token)}
     return {form for form in forms | tokens if len(form) > 8}
-
-
-@pytest.fixture
-def everything(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Record every logger from DEBUG on, without Airflow's masking, which other handlers than Airflow's lack too."""
-    with caplog.at_level(logging.DEBUG):
-        for name in ("urllib3", "requests", "airflow_oauth_provider", "airflow", "filelock"):
-            caplog.set_level(logging.DEBUG, logger=name)
-        yield caplog
 
 
 def provoke(call: Callable[[], object]) -> OAuth2Error:

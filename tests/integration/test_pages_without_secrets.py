@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -19,11 +17,11 @@ from airflow_oauth_provider.exceptions import OAuth2Error
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from airflow_oauth_provider.pull.pagination import Cursor, HeaderCursor, Keyset, LinkHeader, NextUrl, Offset, PageNumber
 from airflow_oauth_provider.pull.request import PageRequest
-from airflow_oauth_provider.transfers.base import OAuth2TransferOperator
 from tests.integration.conftest import CLIENT_ID, CLIENT_SECRET
 from tests.support.paged_api import Numbers, ids, in_turn, items, serve, with_lines
 from tests.support.raw import chain_of, encodings, found_in
 from tests.support.servers import OAuthServer, Reply, Seen
+from tests.support.transfer_runs import ListTransfer, StateStore, try_of
 
 API_KEY = "made-up api+key/of&the=API"
 CURSOR = Cursor("next", param="cursor")
@@ -32,15 +30,6 @@ CURSOR = Cursor("next", param="cursor")
 @pytest.fixture
 def hook(connect: Callable[..., str]) -> OAuth2Hook:
     return OAuth2Hook(oauth2_conn_id=connect(secret_headers={"X-Api-Key": API_KEY}))
-
-
-@pytest.fixture
-def everything(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Record every logger from DEBUG on, without Airflow's masking."""
-    with caplog.at_level(logging.DEBUG):
-        for name in ("urllib3", "requests", "airflow_oauth_provider", "airflow"):
-            caplog.set_level(logging.DEBUG, logger=name)
-        yield caplog
 
 
 def forms_of(server: OAuthServer) -> set[str]:
@@ -188,46 +177,16 @@ def test_a_failed_page_is_named_without_its_query(server: OAuthServer, hook: OAu
     assert found_in(shown(caught.value), ["hidden-key", "hidden-parameter"]) == []
 
 
-class Store:
-    """Keeps what a task says of itself for its next try."""
+class Recording(StateStore):
+    """Remembers everything that it ever kept."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.written: list[str] = []
 
-    def get(self, _: str) -> None:
-        return None
-
-    def set(self, _: str, value: str) -> None:
+    def set(self, key: str, value: str) -> None:
+        super().set(key, value)
         self.written.append(value)
-
-    def delete(self, _: str) -> None:
-        """Keep it: the test looks at it."""
-
-
-class Transfer(OAuth2TransferOperator):
-    """Keeps nothing but a checkpoint behind each page."""
-
-    complete = False
-
-    def open_sink(self, context: Any, checkpoint: Any) -> Any:
-        self.checkpoint, self.count = checkpoint, 0
-        return self
-
-    def destination_identity(self) -> str:
-        return "nowhere"
-
-    def write(self, batch: list[Any]) -> None:
-        self.count += len(batch)
-        self.checkpoint.save(self.count, {})
-
-    def end_page(self) -> None:
-        """Need nothing."""
-
-    def finish(self, summary: Any) -> dict[str, Any]:
-        return dict(summary)
-
-    def abort(self) -> None:
-        """Leave it."""
 
 
 @pytest.mark.parametrize("kind", ["token", "API key", "client secret", "nothing"])
@@ -245,12 +204,10 @@ def test_a_checkpoint_holds_no_secret_that_an_api_put_into_its_links(
         return Reply(200, {"items": items(number), "next": link if number < 4 else None})
 
     serve(server, page)
-    store = Store()
-    instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1, max_tries=2)
-    context: Any = {"ti": instance, "task_state_store": store, "dag_run": SimpleNamespace(clear_number=0)}
+    store = Recording()
     pull: dict[str, Any] = {"endpoint": "items", "records": "items", "pagination": {"kind": "next_url", "path": "next"}}
 
-    result = Transfer(task_id="t", oauth2_conn_id="shop", **pull).execute(context)
+    result = ListTransfer(save_every=1, **pull).execute(try_of(1, task_state_store=store))
 
     assert result["records"] == 4
     assert found_in("\n".join(store.written), forms_of(server)) == []

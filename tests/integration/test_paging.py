@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -27,11 +26,6 @@ from tests.support.paged_api import Numbers, host_of, ids, in_turn, items, queri
 from tests.support.servers import OAuthServer, Reply, Seen
 
 Query = list[tuple[str, str]]
-
-
-@pytest.fixture
-def hook(connect: Callable[..., str]) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
 
 
 def each(name: str, *values: object) -> list[Query]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from gzip import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,9 +19,11 @@ from airflow_oauth_provider.exceptions import (
     TransientError,
 )
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.pagination import Cursor, LinkHeader, Offset
+from airflow_oauth_provider.pull.pagination import LinkHeader
 from tests.support import worker
 from tests.support.paged_api import (
+    CURSOR,
+    OFFSET,
     Numbers,
     ids,
     in_turn,
@@ -35,18 +37,7 @@ from tests.support.paged_api import (
 )
 from tests.support.servers import OAuthServer, Reply, Seen
 
-if TYPE_CHECKING:
-    pass
-
-Connection = Callable[..., str]
 REFUSED = Reply(401, b"", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
-OFFSET: dict[str, Any] = {"pagination": Offset(3, total_path="total"), "records": "items"}
-CURSOR = Cursor("paging.cursor", param="cursor")
-
-
-@pytest.fixture
-def hook(connect: Connection) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
 
 
 def at_page(page: int, *replies: Reply, api: Numbers | None = None) -> Callable[[Seen], Reply]:

@@ -5,29 +5,17 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable
 from gzip import compress
 from typing import Any
 
 import pytest
 
-from airflow_oauth_provider.exceptions import (
-    ApiUnavailableError,
-    ResponseFormatError,
-)
+from airflow_oauth_provider.exceptions import ApiUnavailableError, ResponseFormatError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.pagination import Cursor, LinkHeader, PageNumber
-from tests.support.paged_api import ByHand, Numbers, ids, in_turn, items, no_pauses, pulled, raw_answer, serve
+from airflow_oauth_provider.pull.pagination import LinkHeader, PageNumber
+from tests.integration.conftest import Connection
+from tests.support.paged_api import CURSOR, ByHand, Numbers, ids, in_turn, items, no_pauses, pulled, raw_answer, serve
 from tests.support.servers import OAuthServer, Reply, Seen
-
-Connection = Callable[..., str]
-CURSOR = Cursor("paging.cursor", param="cursor")
-
-
-@pytest.fixture
-def hook(connect: Connection) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
-
 
 DOCUMENT = json.dumps({"items": items(3, 4, 5), "paging": {"cursor": "c"}}).encode()
 BARE = zlib.compressobj(wbits=-15)

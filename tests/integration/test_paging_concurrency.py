@@ -11,18 +11,12 @@ import pytest
 from airflow_oauth_provider.exceptions import ApiRefusedError, PaginationLoopError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from airflow_oauth_provider.pull.pagination import Offset, PageNumber
-from tests.support.paged_api import Crowd, Numbers, ids, items, nothing_left, pulled, serve
+from tests.support.paged_api import OFFSET, Crowd, Numbers, ids, items, nothing_left, pulled, serve
 from tests.support.processes import wait_until
 from tests.support.servers import OAuthServer, Reply, Seen
 
-OFFSET: dict[str, Any] = {"pagination": Offset(3, total_path="total"), "records": "items"}
 PAGES: dict[str, Any] = {"pagination": PageNumber(), "records": "items"}
 BY_PAGES: dict[str, Any] = {"pagination": PageNumber(total_pages_path="pages"), "records": "items"}
-
-
-@pytest.fixture
-def hook(connect: Callable[..., str]) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
 
 
 def page_of(seen: Seen) -> int:

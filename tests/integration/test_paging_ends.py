@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.pagination import (
-    Cursor,
-    HeaderCursor,
-    Keyset,
-    LinkHeader,
-    NextUrl,
-    Offset,
-    PageNumber,
-    Paginator,
-)
-from tests.support.paged_api import Chain, Numbers, ids, in_turn, items, serve
+from airflow_oauth_provider.pull.pagination import Cursor, Keyset, LinkHeader, Offset, PageNumber, Paginator
+from tests.support.paged_api import BY_CURSOR, CURSOR, NEXT, Chain, Numbers, ids, in_turn, page_of, serve
 from tests.support.servers import OAuthServer, Reply, Seen
-
-NEXT = NextUrl("paging.next")
-CURSOR = Cursor("paging.cursor", param="cursor")
-BY_CURSOR: dict[str, dict[str, Any]] = {
-    "link header": {"pagination": LinkHeader()},
-    "next URL": {"pagination": NEXT},
-    "cursor": {"pagination": CURSOR},
-    "cursor in a body": {"pagination": Cursor("paging.cursor", body_path="cursor"), "method": "POST"},
-    "header cursor": {"pagination": HeaderCursor("X-Cursor", "cursor")},
-    "function": {"pagination": lambda r: {"params": {"cursor": c}} if (c := r.json()["paging"]["cursor"]) else None},
-}
-
-
-@pytest.fixture
-def hook(connect: Callable[..., str]) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
-
-
-def page_of(*numbers: int, **members: Any) -> Reply:
-    return Reply(200, {"items": items(*numbers), **members})
-
 
 # The end --------------------------------------------------------------------------------------------------------------
 

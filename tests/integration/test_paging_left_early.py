@@ -12,16 +12,9 @@ import pytest
 
 from airflow_oauth_provider.exceptions import OAuth2Error
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.pagination import LinkHeader, Offset
-from tests.support.paged_api import Numbers, ids, nothing_left, serve
+from airflow_oauth_provider.pull.pagination import LinkHeader
+from tests.support.paged_api import OFFSET, Numbers, ids, nothing_left, serve
 from tests.support.servers import OAuthServer
-
-OFFSET: dict[str, Any] = {"pagination": Offset(3, total_path="total"), "records": "items"}
-
-
-@pytest.fixture
-def hook(connect: Callable[..., str]) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
 
 
 def leave_by_break(pages: Any) -> None:

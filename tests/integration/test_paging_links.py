@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from airflow_oauth_provider.exceptions import OriginError, PermanentError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from airflow_oauth_provider.pull.pagination import LinkHeader, NextUrl, Paginator
+from tests.integration.conftest import Connection
 from tests.support.certificates import Authority
 from tests.support.paged_api import host_of, ids, in_turn, items, pulled, queries, serve, with_lines
 from tests.support.servers import OAuthServer, Reply, Server
@@ -17,13 +18,7 @@ from tests.support.servers import OAuthServer, Reply, Server
 if TYPE_CHECKING:
     from pathlib import Path
 
-Connection = Callable[..., str]
 Query = list[tuple[str, str]]
-
-
-@pytest.fixture
-def hook(connect: Connection) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
 
 
 @pytest.mark.parametrize("paginator", [LinkHeader(), NextUrl("next")], ids=["header", "body"])

@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_oauth_provider.exceptions import PaginationLoopError, PermanentError, SettingsError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.pagination import (
-    Cursor,
-    HeaderCursor,
-    Keyset,
-    LinkHeader,
-    NextUrl,
-    Offset,
-    PageNumber,
-    Paginator,
-)
-from tests.support.paged_api import Chain, ids, in_turn, items, pulled, serve
+from airflow_oauth_provider.pull.pagination import Keyset, LinkHeader, Offset, PageNumber, Paginator
+from tests.support.paged_api import BY_CURSOR, CURSOR, NEXT, Chain, ids, in_turn, items, page_of, pulled, serve
 from tests.support.servers import OAuthServer, Reply, Seen
-
-NEXT = NextUrl("paging.next")
-CURSOR = Cursor("paging.cursor", param="cursor")
-PULLS: dict[str, dict[str, Any]] = {
-    "link header": {"pagination": LinkHeader()},
-    "next URL": {"pagination": NEXT},
-    "cursor": {"pagination": CURSOR},
-    "cursor in a body": {"pagination": Cursor("paging.cursor", body_path="cursor"), "method": "POST"},
-    "header cursor": {"pagination": HeaderCursor("X-Cursor", "cursor")},
-    "function": {"pagination": lambda response: {"params": {"cursor": response.json()["paging"]["cursor"]}}},
-}
-
-
-@pytest.fixture
-def hook(connect: Callable[..., str]) -> OAuth2Hook:
-    return OAuth2Hook(oauth2_conn_id=connect())
-
-
-def page_of(*numbers: int, **members: Any) -> Reply:
-    return Reply(200, {"items": items(*numbers), **members})
 
 
 @pytest.mark.parametrize(
@@ -53,7 +23,7 @@ def page_of(*numbers: int, **members: Any) -> Reply:
     ],
     ids=["A-A", "A-B-A", "thirty pages round"],
 )
-@pytest.mark.parametrize("pull", PULLS.values(), ids=PULLS)
+@pytest.mark.parametrize("pull", BY_CURSOR.values(), ids=BY_CURSOR)
 def test_a_chain_that_comes_back_to_a_page_is_an_error_that_names_it(
     server: OAuthServer, hook: OAuth2Hook, pull: dict[str, Any], then: dict[str, str]
 ) -> None:

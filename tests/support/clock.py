@@ -51,3 +51,7 @@ class Clock:
         self._monkeypatch.setattr(time, "sleep", self.sleep)
         # The default was bound when the module was imported.
         self._monkeypatch.setitem(RetryPolicy.retrying.__kwdefaults__ or {}, "sleep", self.sleep)
+
+    def skip_pauses(self) -> None:
+        """Let the pauses of a pull pass at once."""
+        self._monkeypatch.setattr("airflow_oauth_provider.http.pace.Pace.sleep", lambda _, seconds: self.sleep(seconds))

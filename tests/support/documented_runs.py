@@ -22,14 +22,9 @@ from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
 from tests.support.paged_api import serve
 from tests.support.pulling_guide import Block, Shop, blocks
 from tests.support.servers import OAuthServer
+from tests.support.transfer_runs import StateStore, try_of
 
 DAY = "2026-01-03"
-
-
-class Kept(dict[str, str]):
-    """What Airflow 3.3 keeps with an asset."""
-
-    set = dict.__setitem__
 
 
 def run_in_dag(block: Block) -> dict[str, Any]:
@@ -55,7 +50,7 @@ class World:
 
     server: OAuthServer
     home: Path
-    with_asset: Kept = field(default_factory=Kept)
+    with_asset: StateStore = field(default_factory=StateStore)
 
     @classmethod
     def of(cls, server: OAuthServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -75,16 +70,17 @@ class World:
 
     def execute_task(self, task: Any) -> Any:
         start = datetime.fromisoformat(DAY).replace(tzinfo=UTC)
-        ti = SimpleNamespace(dag_id="documented", run_id=f"run-{uuid4()}", task_id=task.task_id, map_index=-1)
-        ti.try_number, ti.max_tries, ti.xcom_push = 1, 0, lambda **_: None
-        context: Any = {
-            "ti": ti,
-            "ds": DAY,
-            "data_interval_start": start,
-            "data_interval_end": start + timedelta(days=1),
-            "var": {"value": SimpleNamespace(lake=self.home.as_uri())},
-            "asset_state_store": dict.fromkeys(task.outlets, self.with_asset),
-        }
+        context = try_of(
+            dag_id="documented",
+            run_id=f"run-{uuid4()}",
+            task_id=task.task_id,
+            ds=DAY,
+            data_interval_start=start,
+            data_interval_end=start + timedelta(days=1),
+            var={"value": SimpleNamespace(lake=self.home.as_uri())},
+            asset_state_store=dict.fromkeys(task.outlets, self.with_asset),
+        )
+        context["ti"].xcom_push = lambda **_: None
         task.render_template_fields(context)
         return task.execute(context)
 

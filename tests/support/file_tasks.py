@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from airflow_oauth_provider.pull.request import PageRequest
 from airflow_oauth_provider.transfers.checkpoint import Checkpoint
 from airflow_oauth_provider.transfers.files.store import Store
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
+from tests.support.transfer_runs import StateStore, try_of
 
 try:
     from airflow.sdk.io import attach as attach  # noqa: PLC0414  # for tests, too
@@ -25,16 +25,6 @@ except ImportError:  # Airflow 2.11
     from airflow.io.store import attach  # type: ignore[import-not-found,no-redef,unused-ignore]
 
 log = logging.getLogger(__name__)
-
-
-class TaskStateStore(dict[str, str]):
-    """What Airflow 3.3 keeps for a task instance."""
-
-    def set(self, key: str, value: str) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
 
 
 class KilledError(BaseException):
@@ -51,7 +41,7 @@ class FileTask:
 
     def __init__(self, destination: str, *, keeps: bool = True, task_id: str = "orders", **parameters: Any) -> None:
         self.operator = OAuth2HttpToObjectStorageOperator(task_id=task_id, destination=destination, **parameters)
-        self.kept = TaskStateStore() if keeps else None
+        self.kept = StateStore() if keeps else None
         self.number = 0
         self.checkpoint: Any = None
         self.sink: Any = None
@@ -59,15 +49,7 @@ class FileTask:
     def open(self) -> None:
         """Begin the next try."""
         self.number += 1
-        ti = SimpleNamespace(
-            dag_id="shop",
-            run_id="run-1",
-            task_id=self.operator.task_id,
-            map_index=-1,
-            try_number=self.number,
-            max_tries=9,
-        )
-        context: Any = {"ti": ti, "task_state_store": self.kept}
+        context = try_of(self.number, max_tries=9, task_id=self.operator.task_id, task_state_store=self.kept)
         self.checkpoint = Checkpoint(
             context, PageRequest(), digest="same", resume=True, safe_to_store=lambda _: True, log=log
         )

@@ -15,6 +15,7 @@ from airflow_oauth_provider.oauth2.token import AccessToken
 TOKEN_URL = "https://login.example.com/oauth2/token"
 API_URL = "https://api.example.com/v1"
 CLIENT_ID = "made-up-app"
+TASK_LOGGER = "made_up_task"
 # Long enough to need no scrypt.
 SECRET = "made-up/secret+of thirty-two & more characters"
 

@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_oauth_provider.exceptions import OAuth2Error
+from airflow_oauth_provider.pull.pagination import Cursor, HeaderCursor, LinkHeader, NextUrl, Offset
+from tests.support.memory import growth_mb
 from tests.support.raw import RawServer
 from tests.support.servers import OAuthServer, Reply, Script, Seen
 
@@ -32,9 +34,26 @@ if TYPE_CHECKING:
 
 TOO_OFTEN = Reply(418, "asked once too often")
 
+# How Numbers and Chain are pulled.
+NEXT = NextUrl("paging.next")
+CURSOR = Cursor("paging.cursor", param="cursor")
+OFFSET: dict[str, Any] = {"pagination": Offset(3, total_path="total"), "records": "items"}
+BY_CURSOR: dict[str, dict[str, Any]] = {
+    "link header": {"pagination": LinkHeader()},
+    "next URL": {"pagination": NEXT},
+    "cursor": {"pagination": CURSOR},
+    "cursor in a body": {"pagination": Cursor("paging.cursor", body_path="cursor"), "method": "POST"},
+    "header cursor": {"pagination": HeaderCursor("X-Cursor", "cursor")},
+    "function": {"pagination": lambda r: {"params": {"cursor": c}} if (c := r.json()["paging"]["cursor"]) else None},
+}
+
 
 def items(*numbers: int) -> list[dict[str, int]]:
     return [{"id": number} for number in numbers]
+
+
+def page_of(*numbers: int, **members: Any) -> Reply:
+    return Reply(200, {"items": items(*numbers), **members})
 
 
 def ids(records: Iterable[Mapping[str, Any]]) -> list[Any]:
@@ -81,6 +100,10 @@ def in_turn(*replies: Reply | Script) -> Script:
         return reply(seen) if callable(reply) else reply
 
     return script
+
+
+def host_of(server: OAuthServer) -> str:
+    return urlsplit(server.url).netloc
 
 
 def queries(server: OAuthServer) -> list[list[tuple[str, str]]]:
@@ -258,19 +281,9 @@ def main(options: dict[str, Any]) -> None:
 
     hook = OAuth2Hook(oauth2_conn_id="shop")
     sum(1 for _ in hook.records("small", **options))
-    before_kb = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    grown = growth_mb()
     records = sum(1 for _ in hook.records("large", **options))
-    print(json.dumps({"records": records, "grown_mb": (_status("VmHWM") - before_kb) / 1024}))  # noqa: T201
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
-
-
-def host_of(server: OAuthServer) -> str:
-    return urlsplit(server.url).netloc
+    print(json.dumps({"records": records, "grown_mb": grown()}))  # noqa: T201
 
 
 if __name__ == "__main__":

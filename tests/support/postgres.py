@@ -7,13 +7,14 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.support.servers import free_port
 
 USER = "made_up_owner"
 DATABASE = "postgres"
@@ -68,7 +69,7 @@ class Postgres:
         self._home = Path(tempfile.mkdtemp(prefix="postgres-"))
         shutil.chown(self._home, self._as_user.get("user", getpass.getuser()))
         self._initialize()
-        self.port = _free_port()
+        self.port = free_port()
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, "keeper", str(self._binaries), str(self._home), str(self.port)],
             stdin=subprocess.PIPE,
@@ -107,9 +108,3 @@ class Postgres:
             cwd="/",
             **self._as_user,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

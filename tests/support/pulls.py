@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -14,15 +15,20 @@ import urllib3
 
 from airflow_oauth_provider.pull import body as body_module
 from airflow_oauth_provider.pull import records as records_module
-from airflow_oauth_provider.pull.body import Body
+from airflow_oauth_provider.pull.body import Body, zstd_module
 from airflow_oauth_provider.pull.format import Format
 from airflow_oauth_provider.pull.page import Page
+from airflow_oauth_provider.pull.pagination import Offset
 from airflow_oauth_provider.pull.paginator import PageFacts
 from airflow_oauth_provider.pull.paths import path
 from airflow_oauth_provider.pull.records import Content, Reader
-from tests.support.made_up import TOKEN_URL, connection_json
+from tests.support.made_up import API_URL, TOKEN_URL, connection_json
 
-PAGE_URL = "https://api.example.com/v1/orders?page=1"
+ORDERS = f"{API_URL}/orders"
+PAGE_URL = f"{ORDERS}?page=1"
+# Of what numbered() serves.
+PAGED: dict[str, Any] = {"pagination": Offset(10), "records": "data"}
+BOM = b"\xef\xbb\xbf"
 # More than is taken apart as a whole by whoever calls small_limits().
 HUGE = 1 << 17
 
@@ -99,8 +105,25 @@ def records_of(pages: Iterable[Page]) -> list[Any]:
     return [record for page in pages for record in page.records]
 
 
-def mocked_shop(monkeypatch: pytest.MonkeyPatch, api: requests_mock.Mocker, **fields: Any) -> str:
-    """Make the connection ``shop``, whose token endpoint is mocked, and return its id."""
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json(**fields))
+def mocked_shop(monkeypatch: pytest.MonkeyPatch, api: requests_mock.Mocker) -> None:
+    """Make the connection ``shop``, whose token endpoint is mocked."""
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json())
     api.post(TOKEN_URL, json={"access_token": "made-up-access-token", "token_type": "Bearer", "expires_in": 3600})
-    return "shop"
+
+
+def calls(api: requests_mock.Mocker) -> list[Any]:
+    """Return the requests for orders that a mocked API saw."""
+    return [request for request in api.request_history if request.url.startswith(ORDERS)]
+
+
+# Compressed -----------------------------------------------------------------------------------------------------------
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(zstd_module().compress(content))
+
+
+def bare_deflate(content: bytes) -> bytes:
+    """Compress without the head and the checksum that RFC 9110 wants, as some servers do."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(content) + compressor.flush()

@@ -18,8 +18,8 @@ from airflow_oauth_provider.pull.request import PageRequest
 from airflow_oauth_provider.transfers.checkpoint import Checkpoint
 from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
 from airflow_oauth_provider.transfers.tables.database import Database
+from tests.support.memory import growth_mb
 
-LOGGER = "made_up_transfer"
 PAGE = 100
 
 
@@ -169,21 +169,15 @@ def measured_try(parameters: dict[str, Any], total: int, answer: Connection) -> 
     """Run a try over so many records of ten members, and answer by how many MB the process grew at most."""
     _, _, sink = Transfer(**parameters).begin()
     sink.write([_ten(number) for number in range(1000)])
-    before = _kilobytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    grown = growth_mb()
     for begin in range(1000, total, 1000):
         sink.write([_ten(number) for number in range(begin, begin + 1000)])
     sink.finish({"records": total, "pages": 1, "seconds": 0.5})
-    answer.send((_kilobytes("VmHWM") - before) / 1024)
+    answer.send(grown())
 
 
 def _ten(number: int) -> dict[str, Any]:
     return {"id": number, **{f"c{column}": f"{number} in column {column}" for column in range(9)}}
-
-
-def _kilobytes(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def killed_try(folder: Path, tries: int, kill_at: str, total: int, parameters: dict[str, Any]) -> None:

@@ -79,6 +79,16 @@ def saved(records: int = 25, **options: Any) -> StateStore:
     return store
 
 
+def raising(error: BaseException, *at: str) -> Callable[[str], None]:
+    """Return what fails when one of these things is about to happen."""
+
+    def fail(happens: str) -> None:
+        if happens in at:
+            raise error
+
+    return fail
+
+
 class ListSink:
     """
     Keeps what it gets; ``events`` says in which order things happened.

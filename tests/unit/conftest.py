@@ -1,4 +1,4 @@
-"""Nothing of a process's memory outlives a test."""
+"""Nothing of a process's memory outlives a test; and APIs to which the connection *shop* leads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import pytest
 
 from airflow_oauth_provider.tokens import registry
 from tests.support.clock import Clock
+from tests.support.made_up import connection_json
+from tests.support.pulls import ORDERS, mocked_shop, numbered
+from tests.support.servers import OAuthServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import requests_mock as mocking
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +35,20 @@ def _a_new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return a clock that the test sets."""
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuthServer]:
+    """Run a server of the test's own."""
+    with OAuthServer() as running:
+        extra = {"base_url": f"{running.url}/api"}
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json(extra, host=f"{running.url}/token"))
+        yield running
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker) -> mocking.Mocker:
+    """Return a mocked API that has the numbers below 25, by offset and limit."""
+    mocked_shop(monkeypatch, requests_mock)
+    requests_mock.get(ORDERS, json=numbered(25))
+    return requests_mock

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.paginator import whole_number
 from airflow_oauth_provider.transfers.tables.rows import getters
 from airflow_oauth_provider.transfers.tables.statements import split_table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MODES = ("append", "replace", "upsert")
 
@@ -30,6 +28,8 @@ def check_options(known: Mapping[str, Any]) -> None:
     if "columns" in known:
         getters(known["columns"])
     _check_mode(known)
+    if known.get("hook_params") is not None and not isinstance(known["hook_params"], Mapping):
+        raise SettingsError("hook_params must be a dict.")
     for name in ("batch_size", "commit_every"):
         value = known.get(name)
         chosen = name in known and (name, value) != ("commit_every", None)

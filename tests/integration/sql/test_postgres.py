@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import PermanentError, SettingsError, TransientError
-from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
 from airflow_oauth_provider.transfers.tables.database import open_database
 from tests.integration.sql.conftest import Warehouse
-from tests.support.sql_runs import LOGGER, StateStore, Transfer, orders
+from tests.support.made_up import TASK_LOGGER
+from tests.support.sql_runs import StateStore, Transfer, orders
 
 OLD = [(1, "old 1"), (2, "old 2")]
 UPSERT: dict[str, Any] = {"mode": "upsert", "key_columns": ["id"]}
@@ -173,14 +173,6 @@ def test_a_server_that_does_not_let_us_in_is_an_error_without_the_password(
 # Checkpoints ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the operator logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(OAuth2HttpToSqlOperator, "log", logging.getLogger(LOGGER))
-    caplog.set_level(logging.INFO, LOGGER)
-    return caplog
-
-
 def test_without_the_right_to_make_a_table_rows_come_all_the_same(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: pytest.LogCaptureFixture
 ) -> None:
@@ -204,7 +196,7 @@ def test_a_table_that_somebody_else_made_is_enough(
     _, _, sink = transfer.begin()
     sink.abort()
     assert sink.complete  # the row of the other one has the key of this task
-    assert not [record for record in log.records if record.name == LOGGER]
+    assert not [record for record in log.records if record.name == TASK_LOGGER]
 
 
 @pytest.mark.parametrize("cursor", ["dictcursor", "namedtuplecursor", "realdictcursor"])

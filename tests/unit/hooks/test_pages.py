@@ -20,14 +20,12 @@ from airflow_oauth_provider.pull.progress import Progress
 from airflow_oauth_provider.pull.request import PageRequest
 from tests.support.clock import Clock
 from tests.support.made_up import API_URL
-from tests.support.pulls import mocked_shop, numbered, records_of
-
-ORDERS = f"{API_URL}/orders"
+from tests.support.pulls import ORDERS, calls, mocked_shop, numbered, records_of
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker, clock: Clock) -> mocking.Mocker:
-    monkeypatch.setattr("airflow_oauth_provider.http.pace.Pace.sleep", lambda _, seconds: clock.sleep(seconds))
+    clock.skip_pauses()
     mocked_shop(monkeypatch, requests_mock)
     return requests_mock
 
@@ -51,16 +49,15 @@ def test_pages_and_records_of_one_answer(api: mocking.Mocker, hook: OAuth2Hook) 
 def test_every_page_comes_with_the_token(api: mocking.Mocker, hook: OAuth2Hook) -> None:
     api.get(ORDERS, json=numbered(5))
     assert list(hook.records("orders", pagination=Offset(2), records="data")) == [0, 1, 2, 3, 4]
-    calls = [request for request in api.request_history if request.url.startswith(ORDERS)]
-    assert {request.headers["Authorization"] for request in calls} == {"Bearer made-up-access-token"}
-    assert len(calls) == 4
+    assert {request.headers["Authorization"] for request in calls(api)} == {"Bearer made-up-access-token"}
+    assert len(calls(api)) == 4
 
 
 def test_the_request_is_sent_as_told(api: mocking.Mocker, hook: OAuth2Hook) -> None:
     api.post(ORDERS, json=[])
     list(hook.pages("orders", method="post", params={"a": "b"}, json={"c": 1}, headers={"X-Mine": "1"}))
     list(hook.pages(ORDERS, method="POST", data={"d": "e f"}))
-    first, second = [request for request in api.request_history if request.url.startswith(ORDERS)]
+    first, second = calls(api)
     assert (first.qs, first.json(), first.headers["X-Mine"]) == ({"a": ["b"]}, {"c": 1}, "1")
     assert second.text == "d=e+f"
     api.get(API_URL, json=[1])
@@ -133,10 +130,10 @@ def test_repetitions_are_as_told(api: mocking.Mocker, hook: OAuth2Hook) -> None:
         ({"method": "POST", "idempotent": True}, 5),
         ({"idempotent": False}, 1),
     ):
-        before = sum(request.url == ORDERS for request in api.request_history)
+        before = len(calls(api))
         with pytest.raises(ApiUnavailableError):
             list(hook.pages("orders", **options))
-        assert sum(request.url == ORDERS for request in api.request_history) - before == attempts
+        assert len(calls(api)) - before == attempts
 
 
 def test_the_hook_says_how_far_it_is_unless_somebody_else_counts(

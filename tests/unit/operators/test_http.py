@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -22,14 +21,6 @@ from tests.support.clock import Clock
 from tests.support.made_up import SECRET
 from tests.support.operator_runs import Run, TaskInstance, answers
 from tests.support.servers import OAuthServer, Reply
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the operator logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(OAuth2HttpOperator, "log", logging.getLogger("made_up_task"))
-    caplog.set_level(logging.INFO, "made_up_task")
-    return caplog
 
 
 def test_a_json_answer_arrives_as_objects(server: OAuthServer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -12,27 +11,17 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_oauth_provider.exceptions import ResponseCheckError, SettingsError, XComTooLargeError
 from airflow_oauth_provider.operators.http import OAuth2HttpOperator
-from airflow_oauth_provider.pull.pagination import Function, LinkHeader, Offset, PageNumber
+from airflow_oauth_provider.pull.pagination import Function, LinkHeader, PageNumber
 from tests.support.clock import Clock
-from tests.support.made_up import API_URL
 from tests.support.operator_runs import Run, TaskInstance
-from tests.support.pulls import mocked_shop, numbered, padded, small_limits
-
-ORDERS = f"{API_URL}/orders"
-PAGED: dict[str, Any] = {"pagination": Offset(10), "records": "data"}
+from tests.support.pulls import ORDERS, PAGED, calls, numbered, padded, small_limits
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker, clock: Clock) -> mocking.Mocker:
-    """Return an API that has the numbers below 25, by offset and limit."""
-    monkeypatch.setattr("airflow_oauth_provider.http.pace.Pace.sleep", lambda _, seconds: clock.sleep(seconds))
-    mocked_shop(monkeypatch, requests_mock)
-    requests_mock.get(ORDERS, json=numbered(25))
-    return requests_mock
-
-
-def calls(api: mocking.Mocker) -> int:
-    return sum(request.url.startswith(ORDERS) for request in api.request_history)
+def api(api: mocking.Mocker, clock: Clock) -> mocking.Mocker:
+    """Let pauses pass at once."""
+    clock.skip_pauses()
+    return api
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -109,7 +98,7 @@ def test_too_much_ends_the_pull_while_pages_come(api: mocking.Mocker) -> None:
     run = Run(**PAGED, max_xcom_bytes=100)
     with pytest.raises(XComTooLargeError, match=r"at least [\d,]+ bytes .*use a transfer"):
         run()
-    assert calls(api) == 3
+    assert len(calls(api)) == 3
     assert run.ti.pushed == {}
 
 
@@ -155,18 +144,14 @@ def test_every_page_is_checked(api: mocking.Mocker) -> None:
 
 
 def test_every_page_is_logged_on_demand(
-    api: mocking.Mocker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: mocking.Mocker, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     small_limits(monkeypatch)
-    monkeypatch.setattr(OAuth2HttpOperator, "log", logging.getLogger("made_up_task"))
-    caplog.set_level(logging.INFO, "made_up_task")
     Run(**PAGED, log_response=True)()
-    assert [r.getMessage() for r in caplog.records if "Body:" in r.getMessage()][
-        2
-    ] == 'Body: {"data": [20, 21, 22, 23, 24]}'
+    assert [line for line in log.messages if "Body:" in line][2] == 'Body: {"data": [20, 21, 22, 23, 24]}'
     api.get(ORDERS, content=padded('{"x": "PAD", "data": [1]}'))
     Run(records="data", log_response=True)()
-    assert "Body: (a large body, which was streamed)" in caplog.text
+    assert "Body: (a large body, which was streamed)" in log.text
 
 
 @pytest.mark.parametrize(
@@ -180,6 +165,7 @@ def test_every_page_is_logged_on_demand(
         ({"concurrency": 0}, "concurrency is '0'"),
         ({"concurrency": 33, "pagination": PageNumber()}, "concurrency is 33"),
         ({"records": "data", "response_filter": len}, "response_filter takes one response, not pages"),
+        ({"records": "{{ x }}", "response_filter": len}, "response_filter takes one response, not pages"),
         ({"pagination": LinkHeader(), "json": {}, "data": {}}, "json and data are both given"),
     ],
 )

@@ -30,10 +30,15 @@ def api(requests_mock: mocking.Mocker) -> mocking.Mocker:
 
 
 @pytest.fixture
-def pull(api: mocking.Mocker, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Page]]:
-    """Return what begins a pull; its pauses pass at once, and bodies are huge early."""
+def huge_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take small bodies for huge."""
     small_limits(monkeypatch)
-    monkeypatch.setattr("airflow_oauth_provider.http.pace.Pace.sleep", lambda _, seconds: clock.sleep(seconds))
+
+
+@pytest.fixture
+def pull(api: mocking.Mocker, clock: Clock, huge_early: None) -> Callable[..., Iterator[Page]]:
+    """Return what begins a pull; its pauses pass at once, and bodies are huge early."""
+    clock.skip_pauses()
     session = ApiSession(api_settings(), Processes().start(), secrets=(SECRET,))
 
     def pages(endpoint: str = "orders", *, progress: Progress | None = None, **options: Any) -> Iterator[Page]:

@@ -206,4 +206,6 @@ def test_whoever_sleeps_between_two_attempts_is_woken_at_the_end() -> None:
 
 
 def test_nothing_is_needed_to_close_what_never_began() -> None:
-    Api().ahead(8).close()
+    api = Api()
+    api.ahead(8).close()
+    assert api.asked == []

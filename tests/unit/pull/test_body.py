@@ -19,20 +19,11 @@ from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.network import BrokenOffError
 from airflow_oauth_provider.pull import body as module
 from airflow_oauth_provider.pull.body import WHOLE_BYTES, Body
-from tests.support.pulls import answer
+from tests.support.pulls import answer, bare_deflate, zstd
 
 SMALL = b'{"a": "b"}' * 100
 # It does not compress, so that files are written.
 LARGE = os.urandom(WHOLE_BYTES + (1 << 20))
-
-
-def zstd(content: bytes) -> bytes:
-    return bytes(module.zstd_module().compress(content))
-
-
-def bare_deflate(content: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return compressor.compress(content) + compressor.flush()
 
 
 def same(content: bytes) -> bytes:

@@ -15,14 +15,13 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
 )
 from airflow_oauth_provider.pull.page import Page
-from airflow_oauth_provider.pull.pagination import Keyset, LinkHeader, NextUrl, Offset
+from airflow_oauth_provider.pull.pagination import Cursor, Keyset, LinkHeader, NextUrl, Offset
 from airflow_oauth_provider.pull.plan import Position
-from airflow_oauth_provider.pull.progress import Progress
+from airflow_oauth_provider.pull.progress import LINE_EVERY_S, Progress
 from airflow_oauth_provider.pull.request import PageRequest
-from tests.support.made_up import API_URL
-from tests.support.pulls import HUGE, numbered, padded, records_of
+from tests.support.clock import Clock
+from tests.support.pulls import HUGE, ORDERS, numbered, padded, records_of
 
-ORDERS = f"{API_URL}/orders"
 Pull = Callable[..., Iterator[Page]]
 
 
@@ -141,6 +140,29 @@ def test_pieces_of_raw_bodies_are_no_records(api: mocking.Mocker, pull: Pull) ->
     pages = pull(pagination=LinkHeader(), response_format="raw", progress=progress)
     assert [b"".join(page.records) for page in pages] == [b"a" * 300_000, b"b"]
     assert (progress.pages, progress.records, progress.bytes) == (2, 0, 300_001)
+
+
+def test_a_pull_of_raw_bodies_says_how_far_it_is(
+    api: mocking.Mocker, pull: Pull, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    api.get(ORDERS, [{"content": b"a", "headers": {"Link": "<?p=2>; rel=next"}}, {"content": b"b"}])
+    progress = Progress(logging.getLogger("made_up_pull"))
+    for page in pull(pagination=LinkHeader(), response_format="raw", progress=progress):
+        clock.advance(LINE_EVERY_S)
+        assert list(page.records)
+    assert [line.partition(" bytes")[0] for line in caplog.messages if line.startswith("So far")] == [
+        "So far: 1 pages, 0 records, 1",
+        "So far: 2 pages, 0 records, 2",
+    ]
+
+
+def test_a_path_that_cannot_be_looked_up_piece_by_piece_is_looked_up_in_the_whole_of_a_huge_document(
+    api: mocking.Mocker, pull: Pull
+) -> None:
+    pages = ['{"data": [1, 2], "next": ["c"], "x": "PAD"}', '{"data": [3], "next": [], "x": "PAD"}']
+    api.get(ORDERS, [{"content": padded(text, HUGE)} for text in pages])
+    assert records_of(pull(pagination=Cursor("next[0]", param="cursor"), records="data")) == [1, 2, 3]
 
 
 # Limits ---------------------------------------------------------------------------------------------------------------

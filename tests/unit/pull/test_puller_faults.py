@@ -23,10 +23,9 @@ from airflow_oauth_provider.pull.page import Page
 from airflow_oauth_provider.pull.pagination import Cursor, Keyset, LinkHeader, NextUrl, Offset, PageNumber
 from airflow_oauth_provider.pull.progress import Progress
 from airflow_oauth_provider.pull.request import PageRequest
-from tests.support.made_up import API_URL, SECRET
-from tests.support.pulls import numbered, padded, records_of
+from tests.support.made_up import SECRET
+from tests.support.pulls import ORDERS, numbered, padded, records_of
 
-ORDERS = f"{API_URL}/orders"
 Pull = Callable[..., Iterator[Page]]
 
 

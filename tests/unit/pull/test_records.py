@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
-from tests.support.pulls import HUGE, content, padded, records, small_limits
+from tests.support.pulls import BOM, HUGE, content, padded, records
 
 SIZES = pytest.mark.parametrize("size", [1, HUGE], ids=["small", "huge"])
-BOM = b"\xef\xbb\xbf"
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    small_limits(monkeypatch)
+pytestmark = pytest.mark.usefixtures("huge_early")
 
 
 @SIZES

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,25 +13,22 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, SettingsError
-from airflow_oauth_provider.pull.pagination import Cursor
 from airflow_oauth_provider.transfers.files import sink as files
 from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
-from tests.support.file_tasks import FileTask, Place, TaskStateStore, local_place, memory_place
-from tests.support.made_up import CLIENT_ID, SECRET
-from tests.support.paged_api import Numbers, in_turn, items, serve
+from tests.support.file_tasks import FileTask, Place, local_place, memory_place
+from tests.support.paged_api import CURSOR, Numbers, in_turn, items, serve
 from tests.support.servers import OAuthServer, Reply
+from tests.support.transfer_runs import StateStore, try_of
 
-CURSOR = {"pagination": Cursor("paging.cursor", param="cursor"), "records": "items"}
+PAGED = {"pagination": CURSOR, "records": "items"}
 EXACT = '{"id":1,"price":10.1000,"huge":123456789012345678901234567890.5,"text":"Grüße"}'
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        connection = {"conn_type": "oauth2", "host": f"{running.url}/token", "login": CLIENT_ID, "password": SECRET}
-        monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({**connection, "extra": {"base_url": f"{running.url}/api"}}))
-        serve(running, Numbers())
-        yield running
+def server(server: OAuthServer) -> OAuthServer:
+    """Return an API with seven records."""
+    serve(server, Numbers())
+    return server
 
 
 @pytest.fixture
@@ -47,21 +43,18 @@ class Run:
         self.operator = OAuth2HttpToObjectStorageOperator(
             task_id="orders", oauth2_conn_id="shop", endpoint="orders", destination=destination, **parameters
         )
-        self.kept = TaskStateStore()
+        self.kept = StateStore()
         self.number = 0
 
     def __call__(self) -> Any:
         self.number += 1
-        ti = SimpleNamespace(
-            dag_id="shop", run_id="run-1", task_id="orders", map_index=-1, try_number=self.number, max_tries=2
-        )
-        context: Any = {"ti": ti, "ds": "2026-01-02", "task_state_store": self.kept}
+        context = try_of(self.number, max_tries=2, ds="2026-01-02", task_state_store=self.kept)
         self.operator.render_template_fields(context)
         return self.operator.execute(context)
 
 
 def test_pages_become_files_and_the_xcom_says_what_they_are(server: OAuthServer, place: Place) -> None:
-    result = Run(place.url, max_records_per_file=4, compression="gzip", **CURSOR)()
+    result = Run(place.url, max_records_per_file=4, compression="gzip", **PAGED)()
     found = place.files()
     assert [json.loads(line) for name in sorted(found) for line in gzip.decompress(found[name]).splitlines()] == items(
         *range(7)
@@ -81,7 +74,7 @@ def test_pages_become_files_and_the_xcom_says_what_they_are(server: OAuthServer,
 
 
 def test_the_destination_is_templated_and_may_have_any_name(server: OAuthServer, tmp_path: Path) -> None:
-    Run(f"{tmp_path}/orders of/{{{{ ds }}}}/ü.jsonl", **CURSOR)()
+    Run(f"{tmp_path}/orders of/{{{{ ds }}}}/ü.jsonl", **PAGED)()
     (written,) = (path for path in (tmp_path / "orders of").rglob("*") if path.is_file())
     assert written == tmp_path / "orders of/2026-01-02/ü.jsonl"
     assert written.read_text().count("\n") == 7
@@ -119,7 +112,7 @@ def test_without_a_record_there_is_an_empty_file(server: OAuthServer, place: Pla
     serve(server, Numbers(total=0))
     place.put("part-00000.jsonl", b"former")
     place.put("part-00001.jsonl", b"former")
-    result = Run(place.url, **CURSOR)()
+    result = Run(place.url, **PAGED)()
     assert place.files() == {"part-00000.jsonl": b""}
     assert (result["records"], result["bytes"], len(result["files"])) == (0, 0, 1)
 
@@ -129,18 +122,18 @@ def test_an_existing_result_is_replaced_refused_or_left(server: OAuthServer, pla
     name = "orders.jsonl" if single else "part-00000.jsonl"
     destination = f"{place.url}{name}" if single else place.url
     place.put("notes.txt", b"mine")
-    Run(destination, if_exists="fail", **CURSOR)()
+    Run(destination, if_exists="fail", **PAGED)()
     place.put(name, b"former")
     asked = len(server.api_requests)
     with pytest.raises(SettingsError, match=r"holds a result, and if_exists is 'fail'"):
-        Run(destination, if_exists="fail", **CURSOR)()
-    skipped = Run(destination, if_exists="skip", **CURSOR)()
+        Run(destination, if_exists="fail", **PAGED)()
+    skipped = Run(destination, if_exists="skip", **PAGED)()
     assert skipped == {
         "skipped": True, "files": [{"path": f"{place.url}{name}", "bytes": 6}], "resumed": False,
     }  # fmt: skip
     assert len(server.api_requests) == asked
     assert place.get(name) == b"former"
-    Run(destination, **CURSOR)()
+    Run(destination, **PAGED)()
     assert place.get(name).count(b"\n") == 7
 
 
@@ -149,7 +142,7 @@ def test_a_retry_goes_on_with_its_own_files(
     server: OAuthServer, place: Place, if_exists: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PAUSE_PER_COST", 0.0)
-    run = Run(place.url, if_exists=if_exists, max_records_per_file=2, **CURSOR)
+    run = Run(place.url, if_exists=if_exists, max_records_per_file=2, **PAGED)
     numbers = Numbers()
     serve(server, in_turn(numbers, numbers, Reply(404, "gone"), numbers, numbers))
     with pytest.raises(ApiRefusedError):
@@ -193,9 +186,9 @@ def test_a_retry_goes_on_behind_the_last_raw_page(
 
 
 def test_a_result_of_another_format_and_more_parts_is_cleaned_away(server: OAuthServer, place: Place) -> None:
-    Run(place.url, file_format="csv", max_records_per_file=1, **CURSOR)()
+    Run(place.url, file_format="csv", max_records_per_file=1, **PAGED)()
     assert len(place.files()) == 7
-    Run(place.url, compression="gzip", **CURSOR)()
+    Run(place.url, compression="gzip", **PAGED)()
     assert set(place.files()) == {"part-00000.jsonl.gz"}
 
 
@@ -203,7 +196,7 @@ def test_the_same_records_give_the_same_bytes_whatever_the_pages(server: OAuthSe
     hashes = set()
     for size in (1, 3, 100):
         serve(server, Numbers(total=100, size=size))
-        result = Run(f"{tmp_path}/{size}/", compression="gzip", max_bytes_per_file=300, **CURSOR)()
+        result = Run(f"{tmp_path}/{size}/", compression="gzip", max_bytes_per_file=300, **PAGED)()
         hashes.add(tuple(file["sha256"] for file in result["files"]))
     assert len(hashes) == 1
 

@@ -20,7 +20,7 @@ from tests.support.written_files import Handle, only, written
 
 
 @pytest.fixture(autouse=True)
-def _with_pyarrow(request: pytest.FixtureRequest) -> None:
+def _with_pyarrow() -> None:
     require(importlib.util.find_spec("pyarrow") is not None, "pyarrow")
 
 

@@ -3,61 +3,37 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests_mock as mocking
-from airflow.providers.common.compat.sdk import Asset
 
 from airflow_oauth_provider.exceptions import ApiRefusedError
 from airflow_oauth_provider.pull.pagination import LinkHeader, Offset
-from tests.support.clock import Clock
 from tests.support.made_up import API_URL
-from tests.support.pulls import mocked_shop, numbered
+from tests.support.pulls import ORDERS, PAGED, calls, numbered
 from tests.support.transfer_runs import ListSink, ListTransfer, StateStore, try_of
-
-ORDERS = f"{API_URL}/orders"
-ASSET = Asset("s3://bucket/orders")
-PAGED: dict[str, Any] = {"pagination": Offset(10), "records": "data"}
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker, clock: Clock) -> mocking.Mocker:
-    """Return an API that has the numbers below 25, by offset and limit."""
-    monkeypatch.setattr("airflow_oauth_provider.http.pace.Pace.sleep", lambda _, seconds: clock.sleep(seconds))
-    mocked_shop(monkeypatch, requests_mock)
-    requests_mock.get(ORDERS, json=numbered(25))
-    return requests_mock
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the task logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(ListTransfer, "log", logging.getLogger("made_up_task"))
-    caplog.set_level(logging.INFO)
-    return caplog
 
 
 def asked(api: mocking.Mocker) -> list[dict[str, list[str]]]:
     """Return the queries that the API saw."""
-    return [request.qs for request in api.request_history if request.url.startswith(ORDERS)]
+    return [request.qs for request in calls(api)]
 
 
 def offsets(api: mocking.Mocker) -> list[int]:
     return [int(query["offset"][0]) for query in asked(api)]
 
 
-def failing_at(count: int, error: BaseException, what: str = "write") -> Callable[[str], None]:
-    """Return what fails when *what* happens for that time."""
+def failing_at(count: int) -> Callable[[str], None]:
+    """Return what fails when a batch is written for that time."""
     seen = 0
 
     def fail(happens: str) -> None:
         nonlocal seen
-        seen += happens == what
-        if happens == what and seen == count:
-            raise error
+        seen += happens == "write"
+        if happens == "write" and seen == count:
+            raise RuntimeError("no")
 
     return fail
 
@@ -111,10 +87,10 @@ def test_a_sink_that_has_everything_already_needs_no_request(api: mocking.Mocker
 # Going on -------------------------------------------------------------------------------------------------------------
 
 
-def left_by_a_failed_try(**parameters: Any) -> StateStore:
+def left_by_a_failed_try() -> StateStore:
     """Return what a first try left behind that failed in its third page, with 20 records that are safe."""
     store = StateStore()
-    first = ListTransfer(**{**PAGED, **parameters}, save_every=5, fail=failing_at(3, RuntimeError("no")))
+    first = ListTransfer(**PAGED, save_every=5, fail=failing_at(3))
     with pytest.raises(RuntimeError, match="no"):
         first.execute(try_of(1, task_state_store=store))
     return store
@@ -126,7 +102,7 @@ def test_a_retry_goes_on_behind_what_is_safe_and_loses_and_doubles_nothing(
     api: mocking.Mocker, save_every: int, fails_at: int, log: pytest.LogCaptureFixture
 ) -> None:
     store = StateStore()
-    first = ListTransfer(**PAGED, save_every=save_every, fail=failing_at(fails_at, RuntimeError("no")))
+    first = ListTransfer(**PAGED, save_every=save_every, fail=failing_at(fails_at))
     with pytest.raises(RuntimeError, match="no"):
         first.execute(try_of(1, task_state_store=store))
     safe = len(first.sinks[0].records) // save_every * save_every
@@ -150,7 +126,7 @@ def test_what_a_retry_saves_counts_from_the_beginning_of_the_run(api: mocking.Mo
     store = StateStore()
     api.get(ORDERS, json=numbered(60))
     for number, fail in ((1, 3), (2, 2)):
-        transfer = ListTransfer(**PAGED, save_every=4, fail=failing_at(fail, RuntimeError("no")))
+        transfer = ListTransfer(**PAGED, save_every=4, fail=failing_at(fail))
         with pytest.raises(RuntimeError):
             transfer.execute(try_of(number, task_state_store=store))
         safe = json.loads(store["oauth2_transfer"])["records"]
@@ -165,7 +141,7 @@ def test_what_a_retry_saves_counts_from_the_beginning_of_the_run(api: mocking.Mo
 def test_a_retry_of_a_retry_goes_on_too(api: mocking.Mocker) -> None:
     store, got = StateStore(), []
     for number, fail in ((1, 1), (2, 1), (3, 99)):
-        transfer = ListTransfer(**PAGED, save_every=5, fail=failing_at(fail + 1, RuntimeError("no")))
+        transfer = ListTransfer(**PAGED, save_every=5, fail=failing_at(fail + 1))
         try:
             transfer.execute(try_of(number, task_state_store=store))
         except RuntimeError:
@@ -197,10 +173,8 @@ def test_a_cleared_task_starts_over(api: mocking.Mocker) -> None:
 
 def test_functions_are_told_apart_by_their_names(api: mocking.Mocker) -> None:
     def kept_by(pagination: Any) -> str:
-        store = StateStore()
-        ListTransfer(pagination=pagination, save_every=1, endpoint="numbers").execute(
-            try_of(1, task_state_store=_Kept(store))
-        )
+        store = _Keeping()
+        ListTransfer(pagination=pagination, save_every=1, endpoint="numbers").execute(try_of(1, task_state_store=store))
         return str(json.loads(store["oauth2_transfer"])["digest"])
 
     api.get(f"{API_URL}/numbers", json=[1])
@@ -216,15 +190,11 @@ def _other(response: Any) -> None:
     return None
 
 
-class _Kept(StateStore):
-    """Keeps what is deleted."""
+class _Keeping(StateStore):
+    """Deletes nothing."""
 
-    def __init__(self, kept: StateStore) -> None:
-        super().__init__()
-        self._kept = kept
-
-    def set(self, key: str, value: str) -> None:
-        self._kept[key] = value
+    def delete(self, key: str) -> None:
+        """Keep it: the test looks at it."""
 
 
 def test_a_place_that_has_expired_is_left_and_everything_pulled_anew(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 import requests_mock as mocking
-from airflow.providers.common.compat.sdk import Asset
 
 from airflow_oauth_provider.exceptions import (
     ApiRefusedError,
@@ -20,49 +16,10 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
     TransientError,
 )
-from airflow_oauth_provider.pull.pagination import LinkHeader, Offset
-from tests.support.made_up import API_URL, SECRET, TOKEN_URL
-from tests.support.pulls import mocked_shop, numbered
-from tests.support.transfer_runs import ListTransfer, StateStore, try_of
-
-ORDERS = f"{API_URL}/orders"
-ASSET = Asset("s3://bucket/orders")
-PAGED: dict[str, Any] = {"pagination": Offset(10), "records": "data"}
-MARKED: dict[str, Any] = {"watermark": "at", "watermark_param": "since", "outlets": [ASSET]}
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker) -> mocking.Mocker:
-    """Return an API that has the numbers below 25, by offset and limit."""
-    mocked_shop(monkeypatch, requests_mock)
-    requests_mock.get(ORDERS, json=numbered(25))
-    return requests_mock
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the task logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(ListTransfer, "log", logging.getLogger("made_up_task"))
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
-def calls(api: mocking.Mocker) -> list[Any]:
-    return [request for request in api.request_history if request.url.startswith(ORDERS)]
-
-
-def kept(marks: StateStore) -> Any:
-    (text,) = marks.values()
-    return json.loads(text)["value"]
-
-
-def raising(error: BaseException, *at: str) -> Callable[[str], None]:
-    def fail(happens: str) -> None:
-        if happens in at:
-            raise error
-
-    return fail
-
+from airflow_oauth_provider.pull.pagination import LinkHeader
+from tests.support.made_up import SECRET, TOKEN_URL
+from tests.support.pulls import ORDERS, PAGED, calls
+from tests.support.transfer_runs import ListTransfer, StateStore, raising, try_of
 
 # Failures -------------------------------------------------------------------------------------------------------------
 

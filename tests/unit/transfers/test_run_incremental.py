@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,53 +10,17 @@ import pytest
 import requests_mock as mocking
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_oauth_provider.exceptions import (
-    SettingsError,
-)
-from airflow_oauth_provider.http.pace import Pace
-from airflow_oauth_provider.pull.pagination import Offset
-from tests.support.clock import Clock
-from tests.support.made_up import API_URL
-from tests.support.pulls import mocked_shop, numbered
-from tests.support.transfer_runs import ListTransfer, StateStore, try_of
+from airflow_oauth_provider.exceptions import SettingsError, TransientError
+from tests.support.pulls import ORDERS, PAGED, calls
+from tests.support.transfer_runs import ListTransfer, StateStore, raising, try_of
 
-ORDERS = f"{API_URL}/orders"
 ASSET = Asset("s3://bucket/orders")
-PAGED: dict[str, Any] = {"pagination": Offset(10), "records": "data"}
 MARKED: dict[str, Any] = {"watermark": "at", "watermark_param": "since", "outlets": [ASSET]}
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, requests_mock: mocking.Mocker) -> mocking.Mocker:
-    """Return an API that has the numbers below 25, by offset and limit."""
-    mocked_shop(monkeypatch, requests_mock)
-    requests_mock.get(ORDERS, json=numbered(25))
-    return requests_mock
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the task logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(ListTransfer, "log", logging.getLogger("made_up_task"))
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
-def calls(api: mocking.Mocker) -> list[Any]:
-    return [request for request in api.request_history if request.url.startswith(ORDERS)]
 
 
 def kept(marks: StateStore) -> Any:
     (text,) = marks.values()
     return json.loads(text)["value"]
-
-
-def raising(error: BaseException, *at: str) -> Callable[[str], None]:
-    def fail(happens: str) -> None:
-        if happens in at:
-            raise error
-
-    return fail
 
 
 def test_the_watermark_moves_when_the_data_is_safe_and_the_checkpoint_goes_last(api: mocking.Mocker) -> None:
@@ -177,9 +139,12 @@ def test_another_interval_is_another_transfer(api: mocking.Mocker) -> None:
     assert not second.execute(try_of(2, task_state_store=store, **later))["resumed"]
 
 
-def test_the_pace_of_a_pull_is_its_own(api: mocking.Mocker, clock: Clock) -> None:
+def test_the_pace_of_a_pull_is_its_own(api: mocking.Mocker) -> None:
+    killed: ListTransfer = ListTransfer(**PAGED, fail=lambda happens: killed.on_kill() if happens == "write" else None)
+    with pytest.raises(TransientError, match="ended from outside"):
+        killed.execute(try_of(1))
+    api.reset_mock()
     transfer = ListTransfer(**PAGED)
     for _ in range(2):
-        transfer.execute(try_of(1))
-    assert Pace().retries == 0
+        assert transfer.execute(try_of(1))["records"] == 25
     assert len(calls(api)) == 8

@@ -17,13 +17,10 @@ NASTY = ["it's", 'say "hi"', "a\0b", "😀 é", "'); DROP TABLE orders; --", "%s
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a database with two orders, to which the connection *warehouse* leads."""
-    path = tmp_path / "warehouse.db"
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", sqlite_connection(path))
-    sqlite_rows(path, "CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT)")
-    sqlite_rows(path, "INSERT INTO orders VALUES (1, 'old 1'), (2, 'old 2')")
-    return path
+def file(file: Path) -> Path:
+    """Return the database with two orders in its table."""
+    sqlite_rows(file, "INSERT INTO orders VALUES (1, 'old 1'), (2, 'old 2')")
+    return file
 
 
 def rows(file: Path) -> list[tuple[Any, ...]]:

@@ -11,31 +11,14 @@ import pytest
 
 from airflow_oauth_provider.exceptions import PermanentError, TransientError
 from airflow_oauth_provider.transfers.checkpoint import Checkpoint
-from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
-from tests.support.sql_runs import LOGGER, StateStore, Transfer, orders, sqlite_connection, sqlite_rows
+from tests.support.sql_runs import StateStore, Transfer, orders, sqlite_rows
 
 BAD = {"id": 1, "name": "a key that is there already"}
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "warehouse.db"
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", sqlite_connection(path))
-    sqlite_rows(path, "CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT)")
-    return path
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> StateStore:
     return StateStore(tmp_path / "store")
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the operator logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(OAuth2HttpToSqlOperator, "log", logging.getLogger(LOGGER))
-    caplog.set_level(logging.INFO, LOGGER)
-    return caplog
 
 
 def ids(file: Path) -> list[int]:
@@ -124,6 +107,34 @@ def test_a_clear_adds_the_rows_again(file: Path, store: StateStore) -> None:
     transfer.cleared()
     transfer(orders(1, 2, 3))
     assert ids(file) == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("checkpoint_table", ["oauth2_checkpoints", None])
+def test_a_retry_that_asks_for_something_else_does_not_add_rows_beside_those_of_the_former_try(
+    file: Path, store: StateStore, checkpoint_table: str | None
+) -> None:
+    transfer = Transfer(store, commit_every=100, checkpoint_table=checkpoint_table)
+    fails_behind(transfer, 250)
+    transfer.parameters["columns"] = ["name", "id"]
+    for _ in range(2):
+        with pytest.raises(PermanentError, match="asks for something else than the try before it, which added 200 "):
+            transfer.begin()
+    assert ids(file) == list(range(1, 201))
+    sqlite_rows(file, "DELETE FROM orders")
+    transfer.cleared()
+    transfer(orders(1, 2, 3))
+    assert ids(file) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [99, 100])
+def test_a_retry_may_ask_for_something_else_where_nothing_was_committed(
+    file: Path, store: StateStore, count: int
+) -> None:
+    transfer = Transfer(store, commit_every=count + 1)
+    fails_behind(transfer, count)
+    transfer.parameters["columns"] = ["name", "id"]
+    transfer(orders(1, 2, 3))
+    assert ids(file) == [1, 2, 3]
 
 
 def test_a_clear_of_a_try_that_broke_off_begins_anew(file: Path, store: StateStore) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,9 @@ from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 
 from airflow_oauth_provider.exceptions import PermanentError, SettingsError, TransientError
 from airflow_oauth_provider.masking import Redactor
-from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
 from airflow_oauth_provider.transfers.tables import errors
 from airflow_oauth_provider.transfers.tables.database import Database
-from tests.support.sql_runs import LOGGER, Transfer, orders, sqlite_connection, sqlite_rows
+from tests.support.sql_runs import Transfer, orders, sqlite_rows
 
 
 class OwnDialect(HookDialect):
@@ -60,14 +58,6 @@ class NoTransactions:
 
     def commit(self) -> None:
         raise sqlite3.NotSupportedError("there are no transactions here")
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "warehouse.db"
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", sqlite_connection(path))
-    sqlite_rows(path, "CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT)")
-    return path
 
 
 @pytest.fixture
@@ -125,13 +115,6 @@ def test_without_transactions_old_rows_are_not_risked(file: Path, use: Use, log:
     Transfer()(orders(1))
     assert rows(file) == [(0, "old"), (1, "order 1")]
     assert "'warehouse' has no transactions: what a failed try wrote stays." in log.messages
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(OAuth2HttpToSqlOperator, "log", logging.getLogger(LOGGER))
-    caplog.set_level(logging.INFO, LOGGER)
-    return caplog
 
 
 def test_a_hook_that_does_not_know_its_dialect_is_known_by_its_type(

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import OAuth2Error, PermanentError, TransientError
-from airflow_oauth_provider.transfers.sql import OAuth2HttpToSqlOperator
-from tests.support.sql_runs import LOGGER, Transfer, orders, sqlite_connection, sqlite_rows
+from tests.support.sql_runs import Transfer, orders, sqlite_connection, sqlite_rows
 
 PRIVATE = "Ann's private address"
 OLD = [(1, "old", 5)]
@@ -29,14 +28,6 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     sqlite_rows(path, "INSERT INTO orders VALUES (1, 'old', 5)")
     return path
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return what the operator logs: Airflow's own loggers differ from version to version."""
-    monkeypatch.setattr(OAuth2HttpToSqlOperator, "log", logging.getLogger(LOGGER))
-    caplog.set_level(logging.INFO, LOGGER)
-    return caplog
 
 
 def rows(file: Path) -> list[tuple[Any, ...]]:

@@ -37,6 +37,7 @@ UPSERT: dict[str, Any] = {"mode": "upsert", "key_columns": ["id"]}
         ({"commit_every": True}, "commit_every is 'True', not a whole number"),
         ({"commit_every": "many"}, "commit_every is 'many', not a whole number"),
         ({"batch_size": 0}, "batch_size is '0', not a whole number"),
+        ({"hook_params": "schema=shop"}, "hook_params must be a dict"),
         ({"batch_size": None}, "batch_size is 'None', not a whole number"),
         ({"response_format": "raw"}, "response_format='raw': bodies as they are have no records"),
         ({"json": {}, "data": {}}, "json and data are both given"),

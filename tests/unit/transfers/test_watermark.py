@@ -13,9 +13,8 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
 from airflow_oauth_provider.transfers.interval import later
 from airflow_oauth_provider.transfers.watermark import Watermark, check_watermark, from_text, to_text
-from tests.support.transfer_runs import StateStore, try_of
+from tests.support.transfer_runs import LOGGER, StateStore, try_of
 
-LOGGER = logging.getLogger("made_up_transfer")
 ORDERS = Asset("s3://bucket/orders")
 KEY = "oauth2_watermark.shop.orders"
 
