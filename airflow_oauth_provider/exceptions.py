@@ -16,6 +16,8 @@ __all__ = [
     "ApiRefusedError",
     "ApiRefusedTokenError",
     "ApiUnavailableError",
+    "AssertionRefusedError",
+    "AssertionUnavailableError",
     "CertificateError",
     "InvalidClientError",
     "InvalidGrantError",
@@ -27,6 +29,7 @@ __all__ = [
     "PermanentError",
     "ResponseCheckError",
     "ResponseFormatError",
+    "ServerMetadataError",
     "SettingsError",
     "TokenEndpointUnavailableError",
     "TokenExposureError",
@@ -94,7 +97,7 @@ class TokenExposureError(PermanentError):
 
 
 class CertificateError(PermanentError):
-    """A server's TLS certificate could not be verified."""
+    """A TLS certificate is not accepted: a server's by us, or the client's by a server."""
 
 
 # The token endpoint -------------------------------------------------------------------------------------------------
@@ -102,6 +105,10 @@ class CertificateError(PermanentError):
 
 class TokenRefusedError(PermanentError):
     """The token endpoint refused the request (RFC 6749 §5.2), or there is no token endpoint at that URL."""
+
+
+class ServerMetadataError(PermanentError):
+    """There are no metadata of the issuer (RFC 8414), or they are of another one."""
 
 
 class InvalidClientError(TokenRefusedError):
@@ -122,6 +129,14 @@ class InvalidTargetError(TokenRefusedError):
 
 class InvalidGrantError(TransientError):
     """``invalid_grant``: the grant (an assertion, a clock) was not accepted this time."""
+
+
+class AssertionRefusedError(TransientError):
+    """``invalid_client`` or ``invalid_dpop_proof`` for what passes: a stale assertion, a clock that is off."""
+
+
+class AssertionUnavailableError(TransientError):
+    """The platform's assertion of the worker's identity is not there, or not yet (workload identity)."""
 
 
 class TokenEndpointUnavailableError(TransientError):

@@ -6,21 +6,27 @@ import base64
 import html
 import json
 import re
+import sys
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
+from airflow_oauth_provider import airflow_access
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from pydantic import JsonValue
 
 MASK = "***"
 MAX_SERVER_TEXT = 200
 _SHORTEST_CUT = 4
 
-# Airflow keeps what it masks for the life of the process, and a triggerer lives for months.
-_MAX_REMEMBERED = 10_000
-_handed_over: set[int] = set()
+# Airflow keeps what it masks for the life of the process, and compiles all of it anew with each new value: a triggerer
+# lives for months and sees a token every hour for each connection.
+_MAX_MASKED = 128
+# By the hash of each value what was handed over with it; what was used longest ago comes first.
+_handed_over: dict[int, _Batch] = {}
+_owed: list[str] = []
 
 
 def echoed_forms(secret: str) -> set[str]:
@@ -88,17 +94,85 @@ def escape_control_characters(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def mask_in_airflow(secrets: Iterable[str]) -> None:
-    """Hand *secrets*, in all the forms in which they are echoed, to Airflow's log masking; once a process each."""
-    new = [secret for secret in secrets if secret and hash(secret) not in _handed_over]
-    if len(_handed_over) + len(new) > _MAX_REMEMBERED:
-        _handed_over.clear()
-    _handed_over.update(hash(secret) for secret in new)
-    if not new:
+def mask_in_airflow(secrets: Iterable[str] = ()) -> None:
+    """
+    Hand *secrets*, in all the forms in which they are echoed, to Airflow's log masking; once a process each.
+
+    The newest stay masked, so many that a process that lives for long is not slowed down. Where only the main thread
+    may tell the task's supervisor, it does so for the others when it is next here.
+    """
+    if not secrets and not _owed:
         return
+    new = []
+    for secret in filter(None, secrets):
+        batch = _handed_over.get(hash(secret))
+        if batch is None:
+            new.append(secret)
+        else:
+            _put_last(batch)
+    if threading.current_thread() is threading.main_thread():
+        while _owed:
+            new.append(_owed.pop())
+    elif not airflow_access.threads_may_ask():
+        _owed.extend(new)
+        return
+    if new:
+        _hand_over(new)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """
+    Values that were handed over in one call, which are forgotten together.
+
+    :param patterns: what Airflow's masker has got for them, and had not before
+    """
+
+    values: tuple[int, ...]
+    patterns: frozenset[str]
+
+
+def _put_last(batch: _Batch) -> None:
+    for value in batch.values:
+        _handed_over.pop(value, None)
+        _handed_over[value] = batch
+
+
+def _hand_over(secrets: list[str]) -> None:
     from airflow.providers.common.compat.sdk import mask_secret
 
+    masked = _masked_by_airflow()
+    while len(_handed_over) + len(secrets) > _MAX_MASKED and _handed_over:
+        if masked is None:
+            return  # nobody can take anything out: then no more goes in
+        oldest = list(_handed_over.values())[0]  # noqa: RUF015  # in one step, for other threads' sake
+        for value in oldest.values:
+            _handed_over.pop(value, None)
+        masked -= oldest.patterns
     # One call for all: each is a message to the task's supervisor. Without base64, as which a secret travels together
     # with its client id alone, and that pair is handed over for itself: Airflow compiles a pattern for each form.
-    forms: list[JsonValue] = [*sorted({form for secret in new for form in echoed_forms(secret) - _coded(secret)})]
-    mask_secret(forms)
+    forms = sorted({form for secret in secrets for form in echoed_forms(secret) - _coded(secret)})
+    before = set(masked or ())
+    mask_secret([*forms])
+    # Others may add theirs at the same time; and a password that Airflow masks itself was there before.
+    ours = set(map(_unescaped, forms))
+    added = frozenset(pattern for pattern in set(masked or ()) - before if _unescaped(pattern) in ours)
+    _put_last(_Batch(tuple({hash(secret) for secret in secrets}), added))
+
+
+def _unescaped(pattern: str) -> str:
+    return pattern.replace("\\", "")
+
+
+def _masked_by_airflow() -> set[str] | None:
+    """Return the patterns of Airflow's masker; it offers no way to take one out."""
+    for name in (
+        "airflow.sdk._shared.secrets_masker",
+        "airflow.sdk.execution_time.secrets_masker",  # 3.0
+        "airflow.utils.log.secrets_masker",  # 2.11
+    ):
+        masker = getattr(sys.modules.get(name), "_secrets_masker", None)
+        if masker is not None:
+            patterns = getattr(masker(), "patterns", None)
+            return patterns if isinstance(patterns, set) else None
+    return None

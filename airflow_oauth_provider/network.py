@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def means_this_machine(host: str) -> bool:
+    """Whether a connection to *host* may end here, by whatever other spelling of an address; nothing is resolved."""
+    name = host.strip("[]").rstrip(".").lower()
+    if is_loopback(name) or name.endswith(".localhost") or name in ("ip6-localhost", "ip6-loopback"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(name))
+        except OSError:
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def proxies_for(url: str, transport: Transport) -> dict[str, str]:
@@ -106,7 +123,7 @@ def _described(error: BaseException, ambient: BaseException | None, chain: list[
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
             return "the host name is not known"
         if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason or 'the connection was closed'})"
+            return _tls_failure(cause.reason)
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
     if any(isinstance(c, urllib3.exceptions.IncompleteRead | requests.exceptions.ChunkedEncodingError) for c in chain):
@@ -114,6 +131,12 @@ def _described(error: BaseException, ambient: BaseException | None, chain: list[
     if any(isinstance(c, requests.exceptions.ContentDecodingError) for c in chain):
         return "the answer's compression is broken"
     return "the connection broke off"
+
+
+def _tls_failure(reason: str | None) -> str:
+    # Up to TLS 1.2 that is what servers say to a client without a certificate, but for other reasons, too.
+    hint = ": it may want a client certificate, or another one" if reason and "HANDSHAKE_FAILURE" in reason else ""
+    return f"TLS failed ({reason or 'the connection was closed'}){hint}"
 
 
 class BrokenOffError(requests.exceptions.ChunkedEncodingError):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# The server is there, and wants to be left alone for a while.
+THROTTLING_STATUSES = frozenset({429, 503})
 # The server did not begin to work on a request that it answers so (RFC 8470 §5.2, RFC 6585 §4).
 UNPROCESSED_STATUSES = frozenset({425, 429})
 
@@ -154,15 +156,16 @@ def retry_after_s(headers: Mapping[str, Any], now: float | None = None) -> float
     if value.isascii() and value.isdigit():
         seconds = float(value[:12])
     else:
-        end = _http_date(value)
+        end = http_date(value)
         if end is None:
             return None
-        start = _http_date(str(headers.get("Date") or ""))
+        start = http_date(str(headers.get("Date") or ""))
         seconds = end - (start if start is not None else time.time() if now is None else now)
     return seconds if seconds > 0 else None
 
 
-def _http_date(value: str) -> float | None:
+def http_date(value: str) -> float | None:
+    """Return what a header's date means in epoch seconds, None when it is none."""
     try:
         date = parsedate_to_datetime(value) if value else None
         # Without a zone, or with the "-0000" of RFC 5322, it is UTC all the same (RFC 9110 §5.6.7).

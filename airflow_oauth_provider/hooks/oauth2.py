@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
-from airflow_oauth_provider.get_provider_info import CONN_FIELDS, CONNECTION_TYPE, HOOK_NAME, UI_FIELD_BEHAVIOUR
+from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.form import UI_FIELD_BEHAVIOUR
+from airflow_oauth_provider.get_provider_info import CONNECTION_TYPE, HOOK_NAME
 from airflow_oauth_provider.hooks.http_calls import HttpHookCalls
+from airflow_oauth_provider.hooks.token_care import TokenCare
 
 # What a Dag file imports is paid at every parse: requests and what needs it come with the first call.
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
+    from airflow.providers.common.compat.sdk import Connection
 
     from airflow_oauth_provider.config import ProviderConfig
     from airflow_oauth_provider.connection import ConnectionSettings
@@ -26,17 +29,18 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.pull.page import Page
     from airflow_oauth_provider.pull.plan import Position
     from airflow_oauth_provider.pull.progress import Progress
+    from airflow_oauth_provider.telemetry import Telemetry
     from airflow_oauth_provider.tokens.source import TokenSource
 
-_CACHED = frozenset({"_config", "_settings", "_source", "_session"})
+_CACHED = frozenset({"_config", "_settings", "_source", "_session", "_telemetry"})
 
 
-class OAuth2Hook(HttpHookCalls, BaseHook):
+class OAuth2Hook(HttpHookCalls, TokenCare, BaseHook):
     """
     Calls an API that is protected by OAuth 2.0 client credentials (RFC 6749 §4.4).
 
-    The token is shared by all tasks of this machine until it nears its end. Token and connections belong to the
-    process, so hooks are cheap; each reads its connection once.
+    The token is shared by all tasks that use the same store until it nears its end. Token and connections belong to
+    the process, so hooks are cheap; each reads its connection once.
 
     :param oauth2_conn_id: connection of type ``oauth2``
     :param method: HTTP method of :meth:`run`
@@ -201,36 +205,18 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
 
     # The connection ---------------------------------------------------------------------------------------------
 
-    def test_connection(self) -> tuple[bool, str]:
-        """
-        Fetch a new token, never a stored one, and call the test endpoint where there is one.
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Return the connection; in Airflow's CLI and API server, too, where the SDK's hook finds none."""
+        from airflow_oauth_provider import airflow_access
 
-        :return: whether it worked, and one line without any secret: Airflow does not redact it
-        """
-        try:
-            return True, self._test()
-        except OAuth2Error as error:
-            return False, str(error)
-        except Exception as error:  # its text may hold anything
-            self.log.debug("The test of %s failed", self.oauth2_conn_id, exc_info=True)
-            return False, f"The test failed with {type(error).__name__}; the API server's debug log has the details."
+        return airflow_access.connection(conn_id)
 
-    def _test(self) -> str:
-        from airflow_oauth_provider.oauth2.token_response import narrower_scope
+    @cached_property
+    def _telemetry(self) -> Telemetry:  # type: ignore[override]  # can be set, which mypy does not know
+        from airflow_oauth_provider.telemetry import Telemetry
 
-        client = self._settings.client
-        token = self._source.fetch_new()
-        said = f"Got a token that lives {token.lifetime_s:.0f} s"
-        said += f", scope {token.scope[:200]!r}" if token.scope else ", no scope named"
-        said += f", by {client.auth_method}."
-        if missing := narrower_scope(client, token):
-            said += f" The server did not grant {missing[:200]!r}."
-        if (endpoint := self._settings.test_endpoint) is None:
-            return said
-        import tenacity
-
-        answer = self.call("GET", endpoint, retry_args={"stop": tenacity.stop_after_attempt(1)})
-        return f"{said} The test endpoint answered {answer.response.status_code}."
+        return Telemetry(self.oauth2_conn_id)
 
     @cached_property
     def _config(self) -> ProviderConfig:
@@ -243,12 +229,14 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
         from airflow_oauth_provider.connection import read_connection
         from airflow_oauth_provider.masking import Redactor, mask_in_airflow
 
-        connection = self.get_connection(self.oauth2_conn_id)
+        connection, problem = self.get_connection(self.oauth2_conn_id), ""
         try:
             settings = read_connection(connection, self._config)
         except SettingsError as error:
             problem = Redactor([connection.password or ""])(str(error))
-            raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {problem}") from None
+        # Not where that is handled: an error's context is shown by whoever collects errors.
+        if problem:
+            raise SettingsError(f"Connection {self.oauth2_conn_id!r}: {problem}")
         mask_in_airflow(settings.secrets())
         return settings
 
@@ -256,13 +244,7 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
     def _source(self) -> TokenSource:
         from airflow_oauth_provider.tokens.registry import token_source
 
-        config = self._config
-        return token_source(
-            self._settings.client,
-            store_url=config.token_store,
-            store_keys=config.token_store_keys,
-            airflow_home=config.airflow_home,
-        )
+        return token_source(self._settings.client, self._config, self._telemetry)
 
     @cached_property
     def _session(self) -> ApiSession:
@@ -274,7 +256,11 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
 
         settings = self._settings
         return ApiSession(
-            settings.api, self._source, secrets=settings.client.secrets(), keep_alive=KeepAlive(*self._keep_alive)
+            settings.api,
+            self._source,
+            secrets=settings.client.secrets(),
+            keep_alive=KeepAlive(*self._keep_alive),
+            telemetry=self._telemetry,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -290,20 +276,7 @@ class OAuth2Hook(HttpHookCalls, BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's own fields, without objects: there is no widget for them, they stay in Extra."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, IntegerField, StringField
-        from wtforms.validators import optional
+        """Return the form's own fields, without objects and lists: there is no widget for them, they stay in Extra."""
+        from airflow_oauth_provider.hooks.form_widgets import form_widgets
 
-        widgets: dict[str, Any] = {}
-        for name, field in CONN_FIELDS.items():
-            label, description, kinds = field["label"], field["description"], field["schema"]["type"]
-            if "boolean" in kinds:
-                widgets[name] = BooleanField(label, description=description)
-            elif "integer" in kinds:
-                widgets[name] = IntegerField(
-                    label, description=description, widget=BS3TextFieldWidget(), validators=[optional()]
-                )
-            elif "string" in kinds:
-                widgets[name] = StringField(label, description=description, widget=BS3TextFieldWidget())
-        return widgets
+        return form_widgets()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,7 +13,11 @@ from airflow_oauth_provider.exceptions import (
     ApiUnavailableError,
     OAuth2Error,
 )
-from airflow_oauth_provider.oauth2.challenge import parse_challenges, refuses_token
+from airflow_oauth_provider.http.auth import PROOF
+from airflow_oauth_provider.oauth2.advice import clock_is_off
+from airflow_oauth_provider.oauth2.challenge import error_in, parse_challenges, refuses_token
+from airflow_oauth_provider.oauth2.dpop import USE_NONCE, nonce_in
+from airflow_oauth_provider.oauth2.settings import without_query
 from airflow_oauth_provider.oauth2.token_response import request_id
 from airflow_oauth_provider.retry import RETRIED_STATUSES, retry_after_s
 
@@ -25,6 +30,8 @@ SHOWN_CHARACTERS = 1000
 _PASSING_STATUSES = RETRIED_STATUSES | {409, 423}
 _TEXT_TYPES = ("text/", "json", "xml", "javascript", "x-www-form-urlencoded", "ndjson", "csv")
 _FIRST_BYTES = 4096
+
+_SPENT = " The body can be read only once, so it was not sent again with a new token or nonce: pass bytes or a file."
 
 
 def error_of(
@@ -39,29 +46,21 @@ def error_of(
     :param body_spent: the call could not be sent again with a new token
     """
     status, headers = response.status_code, response.headers
+    scheme = "dpop" if PROOF in response.request.headers else "bearer"
     challenge = headers.get("WWW-Authenticate") or ""
-    code = next((c.parameters["error"] for c in parse_challenges(challenge) if "error" in c.parameters), None)
+    code = error_in(challenge, scheme)
     pause_s = retry_after_s(headers)
     reason = redactor.server_text(response.reason or "", 60)
-    message = f"{redactor(describe_call(response.request))} answered {status} {reason}".rstrip()
+    message = f"{redactor.server_text(describe_call(response.request), 300)} answered {status} {reason}".rstrip()
     if code:
         message += f" ({redactor.server_text(code, 60)})"
     body = _shown_body(response, redactor)
     message += f": {body}" if body else "."
-    error_class: type[OAuth2Error] = ApiRefusedError
-    if status == 401 and refuses_token(challenge):
-        error_class, pause_s = ApiRefusedTokenError, renewable_in_s or pause_s
-        message += (
-            " The body can be read only once, so it was not sent again with a new token: pass bytes or a file."
-            if body_spent
-            else " The API refuses a fresh token: check audience, scope and roles of the client."
-        )
-    elif status in _PASSING_STATUSES or status >= 500 or "Retry-After" in headers:
-        error_class = ApiUnavailableError
-    elif status == 403:
-        message += " The token is good, but it may not do this: check scope and roles of the client."
+    error_class, advice = _meaning(response, challenge, scheme, body_spent=body_spent)
+    if error_class is ApiRefusedTokenError:
+        pause_s = renewable_in_s or pause_s
     return error_class(
-        message,
+        message + advice,
         status_code=status,
         error=redactor.server_text(code, 60) if code else None,
         retry_after_s=pause_s,
@@ -69,9 +68,50 @@ def error_of(
     )
 
 
+def _meaning(
+    response: requests.Response, challenge: str, scheme: str, *, body_spent: bool
+) -> tuple[type[OAuth2Error], str]:
+    """Return the class of the error, and what to do about it."""
+    status = response.status_code
+    if status == 401 and refuses_token(challenge, scheme):
+        fresh = " The API refuses a fresh token: check audience, scope and roles of the client."
+        return ApiRefusedTokenError, _SPENT if body_spent else fresh
+    if scheme == "dpop" and (code := error_in(challenge, scheme)) in (USE_NONCE, "invalid_dpop_proof"):
+        return _refused_proof(response, code, body_spent=body_spent)
+    if status in _PASSING_STATUSES or status >= 500 or "Retry-After" in response.headers:
+        return ApiUnavailableError, ""
+    if status == 403:
+        return ApiRefusedError, " The token is good, but it may not do this: check scope and roles of the client."
+    return ApiRefusedError, _other_scheme(challenge, scheme) if status == 401 else ""
+
+
+def _refused_proof(response: requests.Response, code: str | None, *, body_spent: bool) -> tuple[type[OAuth2Error], str]:
+    """Return what it means that the API dislikes the proof (RFC 9449 §7.1, §9); a clock or a nonce can pass."""
+    if code == USE_NONCE and nonce_in(response.headers) is None:
+        return ApiRefusedError, " The API wants a nonce in the DPoP proof, but names none."
+    if code == USE_NONCE:
+        return ApiUnavailableError, _SPENT if body_spent else " The API wants yet another nonce in the DPoP proof."
+    now = time.time()
+    if off := clock_is_off(response.headers, now - response.elapsed.total_seconds(), now):
+        return ApiUnavailableError, f" The API refuses the DPoP proof.{off}"
+    return ApiRefusedError, (
+        " The API refuses the DPoP proof: check that base_url is the URL by which the API knows itself, and "
+        "dpop_algorithm."
+    )
+
+
+def _other_scheme(challenge: str, scheme: str) -> str:
+    asked = {challenge.scheme for challenge in parse_challenges(challenge)}
+    if scheme == "dpop" and scheme not in asked:
+        return " The token is bound to a key (DPoP), which the API does not ask for: does it take such tokens?"
+    if scheme == "bearer" and "dpop" in asked:
+        return " The API wants a token that is bound to a key: set dpop in the connection."
+    return ""
+
+
 def describe_call(request: requests.PreparedRequest) -> str:
-    """Return method and URL of *request* without the query, which may hold what is nobody's business."""
-    return f"{request.method} {(request.url or '').partition('?')[0][:300]}"
+    """Return method and URL of *request*, as messages show it."""
+    return f"{request.method} {without_query(request.url or '')}"
 
 
 def _shown_body(response: requests.Response, redactor: Redactor) -> str:

@@ -1,42 +1,63 @@
-"""The token in a request, and one renewal when the API refuses it."""
+"""The token in a request, and what becomes of the request when the API refuses it."""
 
 from __future__ import annotations
 
 import logging
 import time
+import uuid
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from requests.auth import AuthBase
+from requests.sessions import SessionRedirectMixin
+from requests.utils import requote_uri
+from urllib3.util import parse_url
 
-from airflow_oauth_provider.exceptions import ApiRefusedTokenError, OAuth2Error
-from airflow_oauth_provider.oauth2.challenge import refuses_token
+from airflow_oauth_provider.exceptions import ApiRefusedTokenError, ApiUnavailableError, OAuth2Error, OriginError
+from airflow_oauth_provider.http.origin import Origin
+from airflow_oauth_provider.oauth2.challenge import asks_for_nonce, refuses_token
+from airflow_oauth_provider.oauth2.dpop import nonce_in
+from airflow_oauth_provider.telemetry import Telemetry
 
 if TYPE_CHECKING:
     import requests
 
+    from airflow_oauth_provider.http.base import ApiBase
     from airflow_oauth_provider.http.origin import OriginGuard
     from airflow_oauth_provider.oauth2.token import AccessToken
     from airflow_oauth_provider.tokens.source import TokenSource
 
 log = logging.getLogger(__name__)
 
+PROOF = "DPoP"
+_PROVED_BY = "_oauth2_proved_by"
+
 # More than the tokens that one session can have under way: the present one and those that it replaced.
 _MAX_SENT = 8
+
+# Each server may ask for one nonce, and refuse two tokens: the first one may be replaced by another process's, taken
+# from the store, and that be refused, too. With the first send that makes four.
+_MAX_NONCES = 1
+_MAX_REPLACEMENTS = 2
 
 
 class OAuth2Auth(AuthBase):
     """
-    Authorizes requests (RFC 6750 §2.1) of any library that takes a ``requests.auth.AuthBase``.
+    Authorizes requests (RFC 6750 §2.1, RFC 9449 §7.1) of any library that takes a ``requests.auth.AuthBase``.
 
     :param source: where tokens come from
     :param guard: where they may go
+    :param telemetry: counts each answer
     """
 
-    def __init__(self, source: TokenSource, guard: OriginGuard) -> None:
+    def __init__(self, source: TokenSource, guard: ApiBase | OriginGuard, telemetry: Telemetry | None = None) -> None:
         self.source = source
-        self._guard = guard
+        self.guard = guard
+        self._telemetry = telemetry or Telemetry()
         self._sent: dict[str, AccessToken] = {}
+        self._proofs: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "OAuth2Auth()"
@@ -48,16 +69,62 @@ class OAuth2Auth(AuthBase):
         :raises OriginError: the token may not go there
         :raises OAuth2Error: there is no token
         """
-        self._guard.check(request.url or "")
-        self._authorize(request, self.source.get())
-        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
+        self.guard.check(request.url or "")
+        self.authorize(request, self.source.get())
+        request.register_hook("response", _Attempt(self).answered)  # type: ignore[no-untyped-call]
         return request
 
-    def _authorize(self, request: requests.PreparedRequest, token: AccessToken) -> None:
-        header = request.headers["Authorization"] = f"Bearer {token.value}"
+    def authorize(self, request: requests.PreparedRequest, token: AccessToken, nonce: str | None = None) -> None:
+        """
+        Put *token* into *request*, with a new proof where it is bound to a key.
+
+        :param nonce: that the server named just now; by default its last one
+        """
+        self._put(request, token, request.method or "", request.url or "", nonce)
+
+    def authorize_redirect(self, request: requests.PreparedRequest, answer: requests.Response) -> None:
+        """
+        Put into *request* what belongs into the one to which *answer* redirects: requests makes that of this one.
+
+        A proof goes to no server but one that may have the token, and holds for its own method and URL alone.
+        """
+        token = self.token_in(answer.request)
+        if token is None:
+            return
+        try:
+            method, url = _redirected(answer)
+            self.guard.check(url)
+        except (OriginError, ValueError):
+            # Requests takes away the token by itself, or says what is wrong with the URL.
+            request.headers.pop(PROOF, None)
+        else:
+            self._put(request, token, method, url)
+
+    def prove_anew(self, request: requests.PreparedRequest) -> None:
+        """Replace the proof of a prepared request that is sent once more: each is good for one request (§11.1)."""
+        token, proof = self.token_in(request), request.headers.get(PROOF)
+        if token is not None and proof is not None and getattr(request, _PROVED_BY, None) == proof:
+            self.authorize(request, token)
+        setattr(request, _PROVED_BY, request.headers.get(PROOF))
+
+    def _put(
+        self, request: requests.PreparedRequest, token: AccessToken, method: str, url: str, nonce: str | None = None
+    ) -> None:
+        header = request.headers["Authorization"] = f"{token.scheme} {token.value}"
         if header not in self._sent:
             # A new dict each time: threads share it without a lock, which a fork could leave locked.
             self._sent = dict([*self._sent.items(), (header, token)][-_MAX_SENT:])
+        request.headers.pop(PROOF, None)
+        if token.proof_key is not None:
+            proof = request.headers[PROOF] = token.proof_key.proof(
+                method,
+                url,
+                now=time.time(),
+                unique_id=str(uuid.uuid4()),
+                nonce=nonce or self.source.api_nonces.of(url),
+                access_token=token.value,
+            )
+            self._proofs = (*self._proofs, proof)[-_MAX_SENT:]
 
     def token_in(self, request: requests.PreparedRequest) -> AccessToken | None:
         """Return the token that *request* carried, None when it carried none of ours."""
@@ -67,38 +134,79 @@ class OAuth2Auth(AuthBase):
         """Return the values of the tokens that errors must not show."""
         return tuple(token.value for token in self._sent.values())
 
-    def _renew(self, response: requests.Response, **kwargs: Any) -> requests.Response:
-        """
-        Answer a 401 that refuses the token with another token; anything else passes.
+    def sent_proofs(self, answer: requests.Response | None = None) -> tuple[str, ...]:
+        """Return the proofs that errors must not show, those that led to *answer* above all."""
+        answers = [] if answer is None else [*answer.history, answer]
+        proofs = (old.request.headers.get(PROOF) for old in answers)
+        return (*(str(proof) for proof in proofs if proof is not None), *self._proofs)
 
-        Twice at most: the first one may be another process's, taken from the store, and be refused, too.
-        """
-        for _ in range(2):
-            token = self.token_in(response.request)
-            if response.status_code != 401 or token is None:
-                break
-            if not refuses_token(response.headers.get("WWW-Authenticate")):
-                break
-            # A redirect can have led the request elsewhere since it was authorized.
-            self._guard.check(response.request.url or "")
-            try:
-                newer = self.source.renew(token)
-            except ApiRefusedTokenError:
-                break
-            except OAuth2Error:
-                response.close()
-                raise
+    def note(self, answer: requests.Response) -> None:
+        """Count *answer*, and adopt the nonce that it holds (RFC 9449 §8.2)."""
+        self._telemetry.count("api_requests", status=f"{answer.status_code // 100}xx")
+        token = self.token_in(answer.request)
+        if token is not None and token.proof_key is not None:
+            self.source.api_nonces.adopt(answer.request.url or "", answer.headers)
+
+
+class _Attempt:
+    """What the answers to a request lead to, those behind its redirects included."""
+
+    def __init__(self, auth: OAuth2Auth) -> None:
+        self._auth = auth
+        self._done: Counter[tuple[Origin, str]] = Counter()
+
+    def answered(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        """Answer a 401 that refuses the token, or its proof for want of a nonce; anything else passes."""
+        first = response.request
+        self._auth.note(response)
+        while (token := self._for_another_try(response)) is not None:
             if not rewind_body(response.request):
-                log.warning("The call is not sent again with a new token: its body can be read only once.")
+                log.warning("The call is not sent again with a new token or nonce: its body can be read only once.")
                 break
-            response = self._send_again(response, newer, **kwargs)
+            response = self._send_again(response, token, **kwargs)
+            self._auth.note(response)
+        if response.is_redirect:
+            self._auth.authorize_redirect(first, response)
+        else:
+            self._done.clear()  # whoever sends a prepared request again makes another attempt
         return response
+
+    def _for_another_try(self, response: requests.Response) -> AccessToken | None:
+        token = self._auth.token_in(response.request)
+        if response.status_code != 401 or token is None:
+            return None
+        # A redirect can have led the request elsewhere since it was authorized.
+        self._auth.guard.check(response.request.url or "")
+        challenge = response.headers.get("WWW-Authenticate")
+        if token.proof_key is not None and asks_for_nonce(challenge):
+            named = nonce_in(response.headers) is not None
+            return token if named and self._may(response, "nonce", _MAX_NONCES) else None
+        if refuses_token(challenge, token.scheme.lower()) and self._may(response, "token", _MAX_REPLACEMENTS):
+            return self._replaced(response, token)
+        return None
+
+    def _may(self, response: requests.Response, what: str, limit: int) -> bool:
+        key = Origin.of(response.request.url or ""), what
+        self._done[key] += 1
+        return self._done[key] <= limit
+
+    def _replaced(self, response: requests.Response, token: AccessToken) -> AccessToken | None:
+        try:
+            newer = self._auth.source.renew(token)
+            if newer.base_url != token.base_url:
+                # It is not for where this request was on its way to; the next one goes where it is.
+                raise ApiUnavailableError("The API has another base URL by its new token: try again.", status_code=401)
+            return newer
+        except ApiRefusedTokenError:
+            return None
+        except OAuth2Error:
+            response.close()
+            raise
 
     def _send_again(self, response: requests.Response, token: AccessToken, **kwargs: Any) -> requests.Response:
         request = response.request.copy()
-        self._authorize(request, token)
-        # A redirect is made of the first request: it must not take the refused token along.
-        self._authorize(response.request, token)
+        # Not the last one of all threads: a late answer to another of them may have brought an older one.
+        self._auth.authorize(request, token, nonce_in(response.headers))
         response.content  # noqa: B018  # read to its end, so that the connection can be used again
         response.close()
         began = time.monotonic()
@@ -123,3 +231,16 @@ def rewind_body(request: requests.PreparedRequest) -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     return True
+
+
+def _redirected(answer: requests.Response) -> tuple[str, str]:
+    """
+    Return method and URL of the request to which *answer* redirects, as requests makes it.
+
+    :raises ValueError: there is no such URL
+    """
+    redirects, request = SessionRedirectMixin(), answer.request.copy()
+    redirects.rebuild_method(request, answer)
+    location = redirects.get_redirect_target(answer) or ""
+    # As it is sent: urllib3 escapes once more what requests left alone.
+    return request.method or "", parse_url(requote_uri(urljoin(answer.url, location))).url

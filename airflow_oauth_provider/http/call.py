@@ -27,6 +27,7 @@ from airflow_oauth_provider.retry import (
     retry_after_s,
     retrying_as_told,
 )
+from airflow_oauth_provider.telemetry import annotate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.http.body import Body
     from airflow_oauth_provider.http.pace import Pace
     from airflow_oauth_provider.masking import Redactor
+    from airflow_oauth_provider.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+# Of a method and a URL.
+_SHOWN_CHARACTERS = 300
 
 # RFC 9110 §9.2.2; a POST or a PATCH sent twice may order twice.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -76,6 +81,7 @@ class ApiCall:
     :param check: raise for status 400 and above
     :param idempotent: sending it twice does no harm
     :param pace: what it shares with other calls
+    :param telemetry: of the connection
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class ApiCall:
         check: bool,
         idempotent: bool,
         pace: Pace | None = None,
+        telemetry: Telemetry,
     ) -> None:
         self._send = send
         self._error_of = error_of
@@ -98,9 +105,11 @@ class ApiCall:
         self._check = check
         self._idempotent = idempotent
         self._pace = pace
+        self._telemetry = telemetry
         self._attempts = 0
         self._repeatable = False
         self._refusal: requests.Response | None = None
+        self._status: int | None = None
 
     def run(self, retry_args: Mapping[str, Any] | None) -> Answer:
         """
@@ -110,16 +119,23 @@ class ApiCall:
         :raises OAuth2Error: the error of the last attempt
         """
         began = time.monotonic()
-        try:
-            response = self._repeated(retry_args)
-        except OAuth2Error:
-            if self._check or self._refusal is None:
-                raise
-            response = self._refusal
+        with self._telemetry.span("oauth2.api_call") as span:
+            try:
+                response = self._repeated(retry_args)
+            except OAuth2Error:
+                if self._check or self._refusal is None:
+                    raise
+                response = self._refusal
+            finally:
+                # Not before: what is masked in the URL is known when the token was sent.
+                if span is not None:  # masking has its price
+                    annotate(span, self._span_attributes())
         return Answer(response, self._attempts, time.monotonic() - began)
 
     def _repeated(self, retry_args: Mapping[str, Any] | None) -> requests.Response:
-        shared: dict[str, Any] = {"sleep": self._pace.sleep, "on_pause": self._pace.paused} if self._pace else {}
+        shared: dict[str, Any] = {"on_pause": self._pauses}
+        if self._pace is not None:
+            shared["sleep"] = self._pace.sleep
         if retry_args and self._body.repeatable:
             return retrying_as_told(log, retry_args, **shared)(self._attempt)
         failed: list[OAuth2Error] = []
@@ -138,13 +154,19 @@ class ApiCall:
         policy = replace(API_CALL_POLICY, total_s=API_CALL_POLICY.total_s - (time.monotonic() - began))
         return policy.retrying(log, retry_if=lambda _: self._repeatable, **shared)(attempt)
 
+    def _pauses(self, error: BaseException | None, seconds: float) -> None:
+        self._telemetry.count("api_retries")
+        self._telemetry.time("api_retry_wait", seconds)
+        if self._pace is not None:
+            self._pace.paused(error, seconds)
+
     def _attempt(self) -> requests.Response:
         if self._pace is not None:
             self._pace.wait()
         self._attempts += 1
         if self._refusal is not None:
             self._refusal.close()
-        self._repeatable, self._refusal = False, None
+        self._repeatable, self._refusal, self._status = False, None, None
         if self._attempts > 1:
             self._body.rewind()
         outcome = self._outcome()
@@ -166,7 +188,7 @@ class ApiCall:
             return ApiRefusedError(f"{self._shown()} was redirected too often.")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_BAD_CALLS) as error:
             return self._failure(error, ambient)
-        status = response.status_code
+        status = self._status = response.status_code
         if status < 400 or not (self._check or status in RETRIED_STATUSES):
             return response
         self._repeatable = status in RETRIED_STATUSES and (self._idempotent or status in UNPROCESSED_STATUSES)
@@ -188,8 +210,20 @@ class ApiCall:
             return SettingsError(f"{self._shown()} cannot be sent: {why}.")
         if isinstance(error, _BAD_REQUESTS):
             return SettingsError(f"{self._shown()} cannot be sent: {self._redactor().server_text(str(error))}")
+        # What requests raises while it reads a body has no request: that answer is counted already.
+        if getattr(error, "request", None) is not None:
+            self._telemetry.count("api_requests", status="none")
         self._repeatable = self._idempotent or never_connected(error, ambient)
         return ApiUnavailableError(f"{self._shown()} failed: {self._redactor()(describe(error, ambient))}.")
 
+    def _span_attributes(self) -> dict[str, str | int | None]:
+        method, _, url = self._shown().partition(" ")
+        return {
+            "http.request.method": method,
+            "url.full": url,
+            "airflow.oauth2.attempts": self._attempts,
+            "http.response.status_code": self._status,
+        }
+
     def _shown(self) -> str:
-        return self._redactor()(self._what)
+        return self._redactor().server_text(self._what, _SHOWN_CHARACTERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-_THROTTLED = frozenset({429, 503})
+from airflow_oauth_provider.retry import THROTTLING_STATUSES
 
 
 class Stopped(Exception):  # noqa: N818  # nothing went wrong
@@ -45,7 +45,7 @@ class Pace:
         """Count an attempt that comes again after a pause; all others wait, too, when the API asked for it."""
         with self._lock:
             self.retries += 1
-            if getattr(error, "status_code", None) in _THROTTLED:
+            if getattr(error, "status_code", None) in THROTTLING_STATUSES:
                 self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def stop(self) -> None:

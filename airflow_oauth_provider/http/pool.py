@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from urllib3.connection import HTTPConnection
+
+from airflow_oauth_provider.tls import ClientCertificateAdapter
+
+if TYPE_CHECKING:
+    from airflow_oauth_provider.oauth2.settings import KeyPair
+
+_MAX_ADAPTERS = 32
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,11 @@ class KeepAlive:
         return options
 
 
-class _PooledAdapter(HTTPAdapter):
-    def __init__(self, keep_alive: KeepAlive) -> None:
+class _PooledAdapter(ClientCertificateAdapter):
+    def __init__(self, keep_alive: KeepAlive, pair: KeyPair | None) -> None:
         self._keep_alive = keep_alive
-        super().__init__(max_retries=0, pool_maxsize=4 * DEFAULT_POOLSIZE)
+        super().__init__(pair, max_retries=0, pool_maxsize=4 * DEFAULT_POOLSIZE)
+        _in_use.add(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["socket_options"] = self._keep_alive.socket_options()
@@ -48,20 +58,26 @@ class _PooledAdapter(HTTPAdapter):
 
     def start_anew(self) -> None:
         """Forget all connections without touching them: they are shared with another process."""
-        self.__init__(self._keep_alive)  # type: ignore[misc]
+        self.__init__(self._keep_alive, self._pair)  # type: ignore[misc]
 
 
-_adapters: dict[KeepAlive, _PooledAdapter] = {}
+# Those, too, that are no more shared, while a session has them.
+_in_use: WeakSet[_PooledAdapter] = WeakSet()
 
 
-def shared_adapter(keep_alive: KeepAlive) -> HTTPAdapter:
-    """Return this process's connections; those to one server with different TLS settings are kept apart by requests."""
-    return _adapters.get(keep_alive) or _adapters.setdefault(keep_alive, _PooledAdapter(keep_alive))
+@lru_cache(maxsize=_MAX_ADAPTERS)
+def shared_adapter(keep_alive: KeepAlive, pair: KeyPair | None) -> HTTPAdapter:
+    """
+    Return this process's connections; those to one server with different TLS settings are kept apart by requests.
+
+    :param pair: the certificate that all of them show, and its key; None shows none
+    """
+    return _PooledAdapter(keep_alive, pair)
 
 
 def _start_anew_after_fork() -> None:
     """Give a child connections of its own: on its parent's, its answers would mix with the parent's."""
-    for adapter in _adapters.values():
+    for adapter in list(_in_use):
         adapter.start_anew()
 
 

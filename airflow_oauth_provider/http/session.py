@@ -13,12 +13,15 @@ from airflow_oauth_provider import __version__
 from airflow_oauth_provider.exceptions import ApiRefusedError, OAuth2Error, OriginError, SettingsError
 from airflow_oauth_provider.http.answers import error_of
 from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
+from airflow_oauth_provider.http.base import ABSOLUTE, ApiBase
 from airflow_oauth_provider.http.body import Body
 from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
-from airflow_oauth_provider.http.origin import Origin, OriginGuard, parse_origin
+from airflow_oauth_provider.http.origin import Origin
 from airflow_oauth_provider.http.pool import KeepAlive, shared_adapter
-from airflow_oauth_provider.masking import Redactor, escape_control_characters
+from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.network import is_loopback, proxies_for
+from airflow_oauth_provider.oauth2.settings import without_query
+from airflow_oauth_provider.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +34,7 @@ MAX_REDIRECTS = 5
 
 _REDIRECT = "_oauth2_redirect"
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _POSITIONAL = (
     *("params", "data", "headers", "cookies", "files", "auth", "timeout", "allow_redirects", "proxies"),
     *("hooks", "stream", "verify", "cert", "json"),
@@ -60,6 +63,7 @@ class ApiSession(requests.Session):
     :param settings: the API
     :param source: its tokens
     :param secrets: what errors must not show, besides the API's own secrets and tokens
+    :param telemetry: of the connection
     """
 
     auth: OAuth2Auth
@@ -71,32 +75,32 @@ class ApiSession(requests.Session):
         *,
         secrets: tuple[str, ...] = (),
         keep_alive: KeepAlive | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         super().__init__()
+        self.telemetry = telemetry or Telemetry()
         self._settings = settings
         self._secrets = (*secrets, *settings.secrets())
-        allowed = tuple(parse_origin(text, "allowed_hosts") for text in settings.allowed_hosts)
-        self._guard = OriginGuard(settings.base_url, allowed, allow_http=settings.allow_http)
+        self._base = ApiBase(settings, source)
         self._proxies: dict[str, _LookedUp] = {}
-        self.auth = OAuth2Auth(source, self._guard)
+        self.auth = OAuth2Auth(source, self._base, self.telemetry)
         self.headers.update({"Accept": "application/json", "User-Agent": f"airflow-oauth-provider/{__version__}"})
         self.headers.update(dict((*settings.headers, *settings.secret_headers)))
         # Neither .netrc nor REQUESTS_CA_BUNDLE; proxies of the environment are looked up once for each server.
         self.trust_env = False
         self.verify = settings.transport.verify
         self.max_redirects = MAX_REDIRECTS
-        adapter = shared_adapter(keep_alive or KeepAlive())
+        adapter = shared_adapter(keep_alive or KeepAlive(), settings.transport.client_certificate)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def url_for(self, endpoint: str | None) -> str:
         """Return *endpoint* below the base URL, joined by exactly one slash; an absolute URL as it is."""
-        base = self._settings.base_url
-        if not endpoint:
-            return base
-        if _ABSOLUTE.match(endpoint):
-            return endpoint
-        return base.rstrip("/") + ("" if endpoint[0] in "?#" else "/") + endpoint.lstrip("/")
+        return self._base.url_for(endpoint)
+
+    def describe(self, endpoint: str | None) -> str:
+        """Return the URL of *endpoint* as messages show it; where a token names the base URL, without that."""
+        return without_query(self._base.describe(endpoint))
 
     def call(
         self,
@@ -122,14 +126,16 @@ class ApiSession(requests.Session):
         :param kwargs: as ``requests.Session.request`` takes them, without ``auth``
         :raises OAuth2Error: see :mod:`airflow_oauth_provider.exceptions`
         """
-        method, url = _checked_method(method), self.url_for(endpoint)
-        if _ABSOLUTE.match(endpoint or "") and url.isascii():
-            # As written, before anything tidies it up: what two parsers may read in two ways goes nowhere.
-            Origin.of(url.partition("?")[0])
+        method = _checked_method(method)
+        if endpoint and ABSOLUTE.match(endpoint):
+            # As written, before anything tidies it up: what two parsers may read in two ways goes nowhere. Letters
+            # beyond ASCII have no A-labels yet; what stands around them counts.
+            Origin.of(_BEYOND_ASCII.sub("_", endpoint.partition("?")[0]))
         _refuse_credentials(kwargs)
 
         def send() -> requests.Response:
-            response = super(ApiSession, self).request(method, url, **kwargs)
+            # Anew for each attempt: the next token may name another base URL.
+            response = super(ApiSession, self).request(method, self.url_for(endpoint), **kwargs)
             if receive is not None and response.status_code < 400:
                 receive(response)
             return response
@@ -137,12 +143,13 @@ class ApiSession(requests.Session):
         return ApiCall(
             send,
             self._error_of,
-            what=escape_control_characters(f"{method} {url.partition('?')[0][:300]}"),
+            what=f"{method} {self.describe(endpoint)}",
             body=Body(kwargs.get("data"), kwargs.get("files")),
             redactor=self.redactor,
             check=check,
             idempotent=method in IDEMPOTENT_METHODS if idempotent is None else idempotent,
             pace=pace,
+            telemetry=self.telemetry,
         ).run(retry_args)
 
     # What requests calls ---------------------------------------------------------------------------------------------
@@ -162,7 +169,7 @@ class ApiSession(requests.Session):
         url = request.url or ""
         redirect: _Redirect | None = getattr(request, _REDIRECT, None)
         try:
-            self._guard.check(url)
+            self._base.check(url, self.auth.token_in(request))
         except OriginError as error:
             if redirect is None:
                 raise
@@ -172,6 +179,7 @@ class ApiSession(requests.Session):
                 f"{redirect.origin} redirects, which was not followed: the body can be read only once. "
                 "Pass bytes or a file."
             )
+        self.auth.prove_anew(request)
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.transport.timeout_s
         kwargs["proxies"] = self._proxies_for(url, kwargs.get("proxies"))
@@ -217,15 +225,15 @@ class ApiSession(requests.Session):
         looked_up = isinstance(explicit, _LookedUp)
         return explicit if explicit and not looked_up and not is_loopback(Origin.of(url).host) else proxies
 
-    def redactor(self) -> Redactor:
-        """Return what hides the secrets and tokens of this session in a text."""
-        return Redactor((*self._secrets, *self.auth.sent_tokens()))
+    def redactor(self, answer: requests.Response | None = None) -> Redactor:
+        """Return what hides in a text the secrets of this session, and what it sent, for *answer* above all."""
+        return Redactor((*self._secrets, *self.auth.sent_tokens(), *self.auth.sent_proofs(answer)))
 
     def _error_of(self, response: requests.Response) -> OAuth2Error:
         token = self.auth.token_in(response.request)
         wait_s = self.auth.source.renewable_in_s(token) if token and response.status_code == 401 else 0.0
         spent = not rewind_body(response.request)
-        return error_of(response, self.redactor(), renewable_in_s=wait_s, body_spent=spent)
+        return error_of(response, self.redactor(response), renewable_in_s=wait_s, body_spent=spent)
 
 
 def _checked_method(method: str) -> str:

@@ -61,14 +61,32 @@ def refuses_token(header: str | None, scheme: str = "bearer") -> bool:
     """
     Whether a 401 with this header means that the token is no good any more.
 
-    It does with ``error="invalid_token"`` (RFC 6750 §3.1), with a bare challenge of our scheme, which some servers
-    send, and without any challenge; not when the server asks for another scheme or complains about the request.
+    It does with ``error="invalid_token"`` (RFC 6750 §3.1, RFC 9449 §7.1), with a bare challenge of our scheme, which
+    some servers send, and without any challenge; not when the server asks for another scheme or complains about the
+    request or its proof.
+
+    :param scheme: of the request, lower case
     """
     challenges = parse_challenges(header or "")
     if not challenges:
         return True
-    ours = [challenge for challenge in challenges if challenge.scheme == scheme]
-    return any(challenge.parameters.get("error", "invalid_token") == "invalid_token" for challenge in ours)
+    errors = _errors(challenges, scheme)
+    return "invalid_token" in errors if errors else any(challenge.scheme == scheme for challenge in challenges)
+
+
+def asks_for_nonce(header: str | None) -> bool:
+    """Whether a 401 with this header asks for a proof that holds the server's nonce (RFC 9449 §9)."""
+    return "use_dpop_nonce" in _errors(parse_challenges(header or ""), "dpop")
+
+
+def error_in(header: str | None, scheme: str) -> str | None:
+    """Return the error that the challenges of *scheme* name, else the first one of all."""
+    challenges = parse_challenges(header or "")
+    return next(iter([*_errors(challenges, scheme), *_errors(challenges)]), None)
+
+
+def _errors(challenges: list[Challenge], scheme: str | None = None) -> list[str]:
+    return [c.parameters["error"] for c in challenges if "error" in c.parameters and scheme in (None, c.scheme)]
 
 
 def _unquoted(value: str) -> str:

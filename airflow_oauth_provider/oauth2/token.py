@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_oauth_provider.exceptions import TokenExposureError
+
+if TYPE_CHECKING:
+    from airflow_oauth_provider.oauth2.dpop import ProofKey
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,6 +26,8 @@ class AccessToken:
     :param scope: granted scope, blank-separated; the requested one when the server did not say (RFC 6749 §5.1)
     :param issued_at: when it was asked for, epoch seconds
     :param expires_at: end of life, epoch seconds
+    :param proof_key: the key to which it is bound (RFC 9449); None for a Bearer token
+    :param base_url: of the API, where the server named it beside the token
     """
 
     value: str = field(repr=False)
@@ -30,6 +35,13 @@ class AccessToken:
     scope: str | None
     issued_at: float
     expires_at: float
+    proof_key: ProofKey | None = field(default=None, repr=False)
+    base_url: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """How it stands in the ``Authorization`` header."""
+        return "Bearer" if self.proof_key is None else "DPoP"
 
     @property
     def lifetime_s(self) -> float:
@@ -43,9 +55,10 @@ class AccessToken:
 
     def __repr__(self) -> str:
         expires = datetime.fromtimestamp(self.expires_at, tz=UTC).isoformat(timespec="seconds")
+        bound = "" if self.proof_key is None else f", bound to {self.proof_key!r}"
         return (
             f"AccessToken(token_type={self.token_type!r}, scope={self.scope!r}, expires_at={expires}, "
-            f"fingerprint={self.fingerprint})"
+            f"fingerprint={self.fingerprint}{bound})"
         )
 
     def serialize(self) -> NoReturn:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import (
+    AssertionRefusedError,
     InvalidClientError,
     InvalidGrantError,
     InvalidScopeError,
@@ -17,23 +16,19 @@ from airflow_oauth_provider.exceptions import (
     TokenRefusedError,
     TokenResponseError,
     UnauthorizedClientError,
-    UnusableTokenError,
 )
-from airflow_oauth_provider.oauth2.client_auth import AUTH_METHODS
-from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.oauth2.advice import advice, clock_difference, ended_certificate, presented
+from airflow_oauth_provider.oauth2.answer import find_token, token_from
+from airflow_oauth_provider.oauth2.settings import WORKLOAD_IDENTITY
 from airflow_oauth_provider.retry import retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_oauth_provider.masking import Redactor
+    from airflow_oauth_provider.oauth2.dpop import ProofKey
     from airflow_oauth_provider.oauth2.settings import ClientSettings
-
-DEFAULT_LIFETIME_S = 300.0
-MAX_LIFETIME_S = 30 * 86_400.0
-
-_TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+", re.ASCII)
-_DECIMAL = re.compile(r"[0-9]{1,400}(\.[0-9]*)?", re.ASCII)
+    from airflow_oauth_provider.oauth2.token import AccessToken
 
 _ERROR_CLASSES: dict[str, type[OAuth2Error]] = {
     "invalid_client": InvalidClientError,
@@ -45,20 +40,8 @@ _ERROR_CLASSES: dict[str, type[OAuth2Error]] = {
     "temporarily_unavailable": TokenEndpointUnavailableError,
 }
 
-_ADVICE = {
-    "invalid_client": (
-        "the server refused the client id or secret ({auth_method}). "
-        "Check Client ID and Client secret, or choose {other}."
-    ),
-    "unauthorized_client": "this client may not use grant_type={grant_type}. Allow it at the authorization server.",
-    "invalid_scope": "the server does not grant scope {scope!r} to this client. Check Scope.",
-    "invalid_target": "the server does not know audience {audience!r} or refuses it. Check Audience.",
-    "unsupported_grant_type": "the server does not know grant_type={grant_type}. Check Token URL and extra_params.",
-    "invalid_request": (
-        "the server misses or dislikes a parameter. Check Scope, Audience and extra_params, "
-        "and Encoding of id and secret with client_secret_basic."
-    ),
-}
+# What passes when it comes of an assertion or a proof, which is made or read anew each time.
+_OF_ASSERTIONS = frozenset({"invalid_client", "invalid_dpop_proof"})
 
 
 def parse_token_response(
@@ -69,6 +52,9 @@ def parse_token_response(
     headers: Mapping[str, str],
     body: bytes,
     now: float,
+    answered_at: float | None = None,
+    proof_key: ProofKey | None = None,
+    assertion: str | None = None,
 ) -> AccessToken:
     """
     Return the token in an answer.
@@ -76,14 +62,21 @@ def parse_token_response(
     :param headers: the answer's headers, names without regard to case
     :param body: decoded, and already capped by the caller
     :param now: when the request was sent, epoch seconds: a token's life begins before its answer arrives
+    :param answered_at: when the answer had arrived, epoch seconds; *now* when nobody looked
+    :param proof_key: of the proof in the request (RFC 9449 §5)
+    :param assertion: the platform's, in the request
     :raises TokenRefusedError: the server said no (and its subclasses for what it named)
+    :raises AssertionRefusedError: an assertion or a proof was refused that the next request has anew
+    :raises InvalidGrantError: the same, of the grant
     :raises TokenEndpointUnavailableError: 429 or 5xx
     :raises TokenResponseError: the answer cannot be read
     :raises UnusableTokenError: the token may not be used (RFC 6749 §7.1)
     """
-    members = _json_object(body)
-    if 200 <= status < 300 and members is not None and members.get("access_token") is not None:
-        return _token(settings, redactor, members, now)
+    members = json_object(body)
+    if 200 <= status < 300 and members is not None:
+        around, value = find_token(settings.answer, members)
+        if value is not None:
+            return token_from(settings, redactor, around, value, now=now, proof_key=proof_key)
 
     where = f"{settings.shown_endpoint} (HTTP {status})"
     facts: dict[str, Any] = {"status_code": status, "request_id": request_id(headers, redactor)}
@@ -99,8 +92,13 @@ def parse_token_response(
     if code is None and status == 401:
         code = "invalid_client"
     if code is not None:
-        raise _ERROR_CLASSES.get(code, TokenRefusedError)(
-            f"{code}: {_advice(code, settings)}{_said(members, redactor)} Token endpoint: {where}.", error=code, **facts
+        skew = clock_difference(code, settings, headers, now, now if answered_at is None else answered_at)
+        known = presented(assertion, redactor) if _is_about_assertion(code, settings) else ""
+        known += ended_certificate(code, settings, now) + skew
+        raise _error_class(code, settings, skewed=bool(skew))(
+            f"{code}: {advice(code, settings)}{known}{_said(members, redactor)} Token endpoint: {where}.",
+            error=code,
+            **facts,
         )
     if 300 <= status < 400:
         target = redactor.server_text(headers.get("Location") or "nowhere")
@@ -123,7 +121,7 @@ def parse_token_response(
         )
     raise TokenResponseError(
         f"The token endpoint {where} answered without a token: {_outline(headers, body, members, redactor)}. "
-        "Check Token URL.",
+        f"Check {'Token URL' if settings.answer.path is None else 'answer_path'}.",
         **facts,
     )
 
@@ -142,58 +140,22 @@ def narrower_scope(settings: ClientSettings, token: AccessToken) -> str:
     return " ".join(scope for scope in (settings.scope or "").split() if scope not in granted)
 
 
-def _token(settings: ClientSettings, redactor: Redactor, members: dict[str, Any], now: float) -> AccessToken:
-    value, token_type, scope = members["access_token"], members.get("token_type"), members.get("scope")
-    where = settings.shown_endpoint
-    if not isinstance(value, str) or not _TOKEN_CHARACTERS.fullmatch(value):
-        raise UnusableTokenError(
-            f"The token of {where} is not a string of visible ASCII characters, so it cannot stand in a header."
-        )
-    if not isinstance(token_type, str) or not token_type:
-        raise UnusableTokenError(
-            f"The answer of {where} has no token_type, so nobody knows how to use its token (RFC 6749 §5.1)."
-        )
-    if token_type.lower() != "bearer":
-        shown = redactor.server_text(token_type, 40)
-        raise UnusableTokenError(f"The token of {where} is of type {shown!r}; only Bearer is known (RFC 6749 §7.1).")
-    if isinstance(scope, list):
-        scope = " ".join(str(item) for item in scope)
-    return AccessToken(
-        value=value,
-        token_type=token_type,
-        scope=escape_scope(scope, redactor) if isinstance(scope, str) and scope else settings.scope,
-        issued_at=now,
-        expires_at=now + lifetime_s(members.get("expires_in")),
-    )
+def _is_about_assertion(code: str, settings: ClientSettings) -> bool:
+    """Return whether the platform's assertion may be the reason, if there is one in the request."""
+    if code == "invalid_client":
+        return settings.auth_method == WORKLOAD_IDENTITY
+    return code in ("invalid_grant", "invalid_request")
 
 
-def escape_scope(scope: str, redactor: Redactor) -> str:
-    """Return a granted scope fit for logs and messages: some servers name hundreds."""
-    return redactor.server_text(scope, 2000)
+def _error_class(code: str, settings: ClientSettings, *, skewed: bool) -> type[OAuth2Error]:
+    passes = skewed or (code == "invalid_client" and settings.auth_method == WORKLOAD_IDENTITY)
+    if code == "use_dpop_nonce" or (passes and code in _OF_ASSERTIONS):
+        return AssertionRefusedError
+    return _ERROR_CLASSES.get(code, TokenRefusedError)
 
 
-def lifetime_s(expires_in: Any) -> float:
-    """Return the seconds that ``expires_in`` grants, at most 30 days; a default where it is not to be believed."""
-    if isinstance(expires_in, str) and _DECIMAL.fullmatch(expires_in.strip()):
-        expires_in = float(expires_in)
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
-        return DEFAULT_LIFETIME_S
-    if not math.isfinite(expires_in) or expires_in <= 0:
-        return DEFAULT_LIFETIME_S
-    return min(float(expires_in), MAX_LIFETIME_S)
-
-
-def _advice(code: str, settings: ClientSettings) -> str:
-    return _ADVICE.get(code, "the token endpoint refused the request.").format(
-        auth_method=settings.auth_method,
-        other=next(method for method in AUTH_METHODS if method != settings.auth_method),
-        grant_type=settings.grant_type,
-        scope=settings.scope,
-        audience=settings.audience,
-    )
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a server's *body*, None when it is none."""
     try:
         # Python refuses integers of over 4,300 digits; as a float they are infinite, and then not believed.
         value = json.loads(body, parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits))

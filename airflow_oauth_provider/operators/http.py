@@ -12,6 +12,7 @@ from airflow_oauth_provider.exceptions import ResponseCheckError, SettingsError,
 from airflow_oauth_provider.operators.values import described, text_of, value_of
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
+from airflow_oauth_provider.retry_policy import DEFAULT_RETRY_POLICY, retry_policy_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ class OAuth2HttpOperator(BaseOperator):
     :param log_response: log the body, up to 10,000 characters
     :param max_xcom_bytes: a value whose JSON is larger fails before it reaches the metadata database; None lifts the
         limit, and by default it is off under a custom XCom backend
+    :param retry_policy: of the task's retries (Airflow 3.3+); None for none
     """
 
     template_fields: Sequence[str] = (
@@ -95,9 +97,10 @@ class OAuth2HttpOperator(BaseOperator):
         idempotent: bool | None = None,
         log_response: bool = False,
         max_xcom_bytes: int | None = _DefaultLimit(DEFAULT_MAX_XCOM_BYTES),
+        retry_policy: Any = DEFAULT_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**retry_policy_arguments(retry_policy), **kwargs)
         if json is not None and data is not None:
             raise SettingsError("json and data are both given: a call has one body.")
         if max_xcom_bytes is not None and not (isinstance(max_xcom_bytes, int) and max_xcom_bytes > 0):

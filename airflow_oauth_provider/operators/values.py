@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
+from airflow_oauth_provider.oauth2.settings import without_query
 
 if TYPE_CHECKING:
     import requests
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def described(response: requests.Response, hook: OAuth2Hook) -> str:
     """Return method and URL, without the query."""
-    return hook.redact(f"{response.request.method} {(response.url or '').partition('?')[0]}", 300)
+    return hook.redact(f"{response.request.method} {without_query(response.url or '')}", 300)
 
 
 def value_of(response: requests.Response, what: str, hook: OAuth2Hook) -> Any:

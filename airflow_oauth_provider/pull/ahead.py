@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -76,7 +77,9 @@ class Ahead(Generic[T]):
         room = self._concurrency if pages is None else min(self._concurrency, pages)
         while len(self._waiting) < room and not any(_failed(future) for _, future in self._waiting):
             request = self._paginator.shifted(following, len(self._waiting))
-            self._waiting.append((request, self._threads.submit(self._fetch, request)))
+            # In the caller's context, for the trace's sake.
+            work = contextvars.copy_context()
+            self._waiting.append((request, self._threads.submit(work.run, self._fetch, request)))
 
     def close(self) -> None:
         """Send nothing more, and wait for what is on its way."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urljoin
 
 from airflow_oauth_provider.exceptions import ResponseFormatError, SettingsError
+from airflow_oauth_provider.oauth2.settings import without_query
 from airflow_oauth_provider.pull.counted import Offset, PageNumber
 from airflow_oauth_provider.pull.links import link_targets
 from airflow_oauth_provider.pull.paginator import PageFacts, Paginator, kind_of
@@ -276,4 +277,4 @@ def _joined(base: str, target: str) -> str:
         return urljoin(base, target)
     except ValueError:
         pass
-    raise ResponseFormatError(f"pagination: the link to the next page, {target.partition('?')[0][:100]!r}, is no URL.")
+    raise ResponseFormatError(f"pagination: the link to the next page, {without_query(target)[:100]!r}, is no URL.")

@@ -125,6 +125,7 @@ class Puller:
         else:
             self._repeats.answered(request, came.response)
             self._progress.page_came(came.body.size, time.monotonic() - began)
+            self._session.telemetry.count("pages")
             return Page(number, came.content.records, came.response, request), came
         raise problem
 
@@ -135,7 +136,7 @@ class Puller:
             page.records = everything[skip:left] if skip or left is not None else everything
             stands_for: Any = everything
             self._look_behind(page, came, len(everything), everything[-1] if everything else None, stands_for)
-            self._progress.records_came(len(page.records))
+            self._records_came(len(page.records))
             yield page
             return
         records, last = iter(everything), None
@@ -146,11 +147,15 @@ class Puller:
             # Pieces are no records, and yet a reason to say how far the pull is.
             page.records = stream = Stream(wanted, lambda _: self._progress.records_came(0), self._explained, RAW_BATCH)
         else:
-            page.records = stream = Stream(wanted, self._progress.records_came, self._explained)
+            page.records = stream = Stream(wanted, self._records_came, self._explained)
         yield page
         stream.pass_by()
         count, last = skip + stream.count, stream.last if stream.count else last
         self._look_behind(page, came, count, last, [count, stream.first, last] if count else None)
+
+    def _records_came(self, count: int) -> None:
+        self._progress.records_came(count)
+        self._session.telemetry.count("records", count)
 
     def _look_behind(self, page: Page, came: _Came, count: int, last: Any, stands_for: Any) -> None:
         paginator, number = self._plan.paginator, page.number
@@ -237,6 +242,6 @@ class Puller:
         """Say which page it is; what the server wrote is masked here."""
         self._broken = True
         request, redactor = self._position.request, self._session.redactor()
-        url = self._session.url_for(request.endpoint).partition("?")[0][:300]
+        url = self._session.describe(request.endpoint)[:300]
         what = redactor(escape_control_characters(f"Page {self._position.number:,} ({request.method} {url})"))
         return type(error)(f"{what}: {redactor.server_text(str(error), 600)}", status_code=error.status_code)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.oauth2.settings import without_query
 
 _OPTIONS = frozenset({"timeout", "verify", "cert", "proxies", "allow_redirects"})
 
@@ -35,7 +36,7 @@ class PageRequest:
 
     def __repr__(self) -> str:
         """Show no parameter, body or header: they may hold what is nobody's business."""
-        return f"PageRequest({self.method} {(self.endpoint or '').partition('?')[0]})"
+        return f"PageRequest({self.method} {without_query(self.endpoint or '')})"
 
     def at(self, url: str) -> Self:
         """Return the request for *url*, a link that is complete: the query of this one is not added again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -41,11 +42,14 @@ class _Call(Generic[T]):
             result = self._operation()
         except Exception as error:  # noqa: BLE001  # raised again where it is waited for
             self._error = error
+        except BaseException as error:  # noqa: BLE001  # it wants an end of this thread, not of the caller's
+            self._error = OSError(f"it ended with {type(error).__name__}")
         else:
             with self._lock:
                 self._results.append(result)
                 if self._given_up and self._undo is not None:
-                    self._undo(result)
+                    with suppress(Exception):  # nobody is there any more to be told
+                        self._undo(result)
         self._done.set()
 
     def result_within(self, seconds: float) -> T:

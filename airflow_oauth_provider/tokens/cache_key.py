@@ -1,8 +1,9 @@
 """
 What makes two token requests the same.
 
-Everything that goes on the wire is part of the key, and a fingerprint of the credential: two clients, scopes,
-audiences, tenants or values of an extra parameter never share a token, and a changed secret is tried at once.
+Everything that goes on the wire is part of the key, how an answer is read, and a fingerprint of the credential: two
+clients, scopes, audiences, tenants or values of an extra parameter never share a token, and a changed secret is tried
+at once. A proof key that we generate is no part of it: it lies beside the token that is bound to it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.oauth2.token_request import wire_parameters
+from airflow_oauth_provider.tokens.credential import certificates_of
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.settings import ClientSettings
+    from airflow_oauth_provider.tokens.credential import Credential
 
 _FORMAT = "airflow-oauth-provider/1"
 
@@ -35,21 +38,45 @@ class CacheKeys:
     client: str
 
 
-def cache_keys(settings: ClientSettings, fingerprint: bytes) -> CacheKeys:
+def cache_keys(settings: ClientSettings, credential: Credential, fingerprint: bytes) -> CacheKeys:
     """
     Return the names for *settings*.
 
-    :param fingerprint: of the credential, from :class:`~airflow_oauth_provider.tokens.seal.Seal`
+    :param fingerprint: of the key of the seal, from :class:`~airflow_oauth_provider.tokens.seal.Seal`
     """
-    client = ("client", settings.token_endpoint, settings.client_id)
-    credential = (*client, settings.auth_method, settings.basic_encoding, settings.grant_type, fingerprint.hex())
-    parameters = (part for pair in wire_parameters(settings) for part in pair)
-    proxies = json.dumps(settings.transport.proxies)
-    return CacheKeys(
-        request=_digest("request", *credential, *parameters, "", str(settings.transport.verify), proxies),
-        credential=_digest("credential", *credential),
-        client=_digest(*client, fingerprint.hex()),
+    secret = (fingerprint.hex(), credential.identity, *certificates_of(settings))
+    client = ("client", settings.server, str(settings.discover), settings.client_id)
+    proves = (
+        *client,
+        settings.auth_method,
+        settings.basic_encoding,
+        settings.grant_type,
+        *(_text(part) for part in (settings.key_id, settings.signing_algorithm, settings.issuer)),
+        *(_text(part) for part in (settings.assertion_audience, settings.assertion_typ, settings.subject)),
+        _text(settings.assertion_claims),
+        *secret,
     )
+    parameters = (part for pair in wire_parameters(settings) for part in pair)
+    transport = settings.transport
+    return CacheKeys(
+        request=_digest(
+            "request",
+            *proves,
+            *parameters,
+            "",
+            settings.dpop,
+            settings.dpop_algorithm if settings.dpop else "",
+            repr(settings.answer),
+            str(transport.verify),
+            json.dumps(transport.proxies),
+        ),
+        credential=_digest("credential", *proves),
+        client=_digest(*client, *secret),
+    )
+
+
+def _text(part: str | None) -> str:
+    return "" if part is None else f"={part}"
 
 
 def _digest(*parts: str) -> str:

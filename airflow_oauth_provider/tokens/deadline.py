@@ -8,13 +8,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from requests.adapters import HTTPAdapter
+from airflow_oauth_provider.tls import ClientCertificateAdapter
 
 if TYPE_CHECKING:
-    import urllib3
+    from airflow_oauth_provider.oauth2.settings import KeyPair
 
 
-class DeadlineAdapter(HTTPAdapter):
+class DeadlineAdapter(ClientCertificateAdapter):
     """
     Shuts its connections down at the deadline.
 
@@ -22,14 +22,15 @@ class DeadlineAdapter(HTTPAdapter):
     seconds would hold a task for hours. Use it as a context manager, for one exchange.
 
     :param seconds: from entering the context
+    :param pair: the client certificate that servers are shown, and its key
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, pair: KeyPair | None) -> None:
         self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(seconds, self.shut_down)
         self._timer.daemon = True
         self._ends_at = time.monotonic() + seconds
-        super().__init__(max_retries=0)
+        super().__init__(pair, max_retries=0)
 
     @property
     def passed(self) -> bool:
@@ -46,35 +47,20 @@ class DeadlineAdapter(HTTPAdapter):
         for duplicate in self._sockets:
             duplicate.close()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+    def connection_class(self, base: type[Any]) -> type[Any]:
         """Make connections that tell us their sockets."""
-        super().init_poolmanager(*args, **kwargs)
-        self._watch(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the same for connections to a proxy."""
-        return self._watch(super().proxy_manager_for(*args, **kwargs))
-
-    def _watch(self, manager: urllib3.PoolManager) -> urllib3.PoolManager:
         sockets, outer = self._sockets, self
 
-        def watched(connection: type[Any]) -> type[Any]:
-            class Watched(connection):  # type: ignore[misc]
-                def _new_conn(self) -> socket.socket:
-                    new: socket.socket = super()._new_conn()
-                    # A duplicate: TLS takes the original's descriptor over while it still shakes hands.
-                    sockets.append(new.dup())
-                    if outer.passed:  # it came after the timer
-                        outer.shut_down()
-                    return new
+        class Watched(super().connection_class(base)):  # type: ignore[misc]
+            def _new_conn(self) -> socket.socket:
+                new: socket.socket = super()._new_conn()
+                # A duplicate: TLS takes the original's descriptor over while it still shakes hands.
+                sockets.append(new.dup())
+                if outer.passed:  # it came after the timer
+                    outer.shut_down()
+                return new
 
-            return Watched
-
-        def pool(base: type[Any]) -> type[Any]:
-            return type(base.__name__, (base,), {"ConnectionCls": watched(base.ConnectionCls)})
-
-        manager.pool_classes_by_scheme = {scheme: pool(base) for scheme, base in manager.pool_classes_by_scheme.items()}
-        return manager
+        return Watched
 
     def shut_down(self) -> None:
         """End all exchanges at once."""

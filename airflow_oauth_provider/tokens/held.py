@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ class HeldToken:
 
     :param ends_at: by the monotonic clock, which no one sets back
     :param mandatory_s: so long before its end it is not used any more
-    :param advisory_s: so long before its end it is refreshed ahead of time
+    :param advisory_s: so long before its end this process looks after the next one
     """
 
     token: AccessToken
@@ -37,11 +38,15 @@ class HeldToken:
         :param key: under which it is stored
         :param shared: another process fetched it, whose clock may differ
         """
+        mandatory_s = mandatory_window_s(token.lifetime_s, leeway_s, shared=shared)
+        advisory_s = advisory_window_s(token.lifetime_s, key, generation)
+        # Not all processes at one moment: the first one refreshes, and the others find its token.
+        spread_s = min(30.0, max(0.0, advisory_s - mandatory_s) / 2)
         return cls(
             token=token,
             ends_at=time.monotonic() + life_s,
-            mandatory_s=mandatory_window_s(token.lifetime_s, leeway_s, shared=shared),
-            advisory_s=advisory_window_s(token.lifetime_s, key, generation),
+            mandatory_s=mandatory_s,
+            advisory_s=advisory_s - random.random() * spread_s,
         )
 
     def life_s(self) -> float:

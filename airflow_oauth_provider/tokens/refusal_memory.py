@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from airflow_oauth_provider.exceptions import PermanentError
+from airflow_oauth_provider.telemetry import Telemetry
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ class RefusalMemory:
     :param entries: where they are shared
     """
 
-    def __init__(self, entries: SealedEntries) -> None:
+    def __init__(self, entries: SealedEntries, telemetry: Telemetry | None = None) -> None:
         self._entries = entries
+        self._telemetry = telemetry or Telemetry()
         self._own: dict[Scope, Refusal] = {}
 
     def raise_remembered(self) -> None:
@@ -31,6 +34,7 @@ class RefusalMemory:
         """
         for scope in FETCH_SCOPES:
             if (refusal := self.live(scope)) is not None:
+                self._telemetry.count("refusals_met", about=scope.value)
                 raise refusal.error_to_raise(time.time())
 
     def live(self, scope: Scope) -> Refusal | None:
@@ -39,9 +43,17 @@ class RefusalMemory:
         return refusal if refusal is not None and time.time() < refusal.until else None
 
     def remember(self, failure: OAuth2Error) -> None:
-        """Remember *failure*, for longer when it repeats the last one."""
-        scope = scope_of(failure)
-        self._write(scope, Refusal.of(failure, self._last(scope), time.time()))
+        """
+        Remember *failure*, for longer when it repeats the last one.
+
+        A transient one is told when the server will be asked again, unless the server has told so itself.
+        """
+        scope, now = scope_of(failure), time.time()
+        refusal = Refusal.of(failure, self._last(scope), now)
+        self._write(scope, refusal)
+        self._telemetry.count("refusals_remembered", about=scope.value)
+        if failure.retry_after_s is None and not isinstance(failure, PermanentError):
+            failure.retry_after_s = refusal.until - now
 
     def pause(self, scope: Scope, seconds: float) -> None:
         """Remember that something was done, and is not to be done again for *seconds*."""
@@ -53,6 +65,11 @@ class RefusalMemory:
             if self._last(scope) is not None:
                 self._own.pop(scope, None)
                 self._entries.forget_refusal(scope)
+
+    def last(self) -> Refusal | None:
+        """Return what was remembered last of token requests, ended or not."""
+        refusals = [refusal for scope in FETCH_SCOPES if (refusal := self._last(scope)) is not None]
+        return max(refusals, key=lambda refusal: refusal.since, default=None)
 
     def _last(self, scope: Scope) -> Refusal | None:
         """Return what is remembered and ends last, ended or not."""

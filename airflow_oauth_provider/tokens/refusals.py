@@ -22,6 +22,7 @@ from airflow_oauth_provider.exceptions import (
     TokenEndpointUnavailableError,
     UnauthorizedClientError,
 )
+from airflow_oauth_provider.retry import THROTTLING_STATUSES
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.tokens.cache_key import CacheKeys
@@ -63,7 +64,7 @@ class Refusal:
     """
     An error of the token endpoint as it is remembered.
 
-    :param since: when it was first seen, epoch seconds
+    :param since: when it was last seen, epoch seconds
     :param until: when it ends, epoch seconds
     :param count: how often in a row
     """
@@ -103,7 +104,8 @@ class Refusal:
         error_class = getattr(exceptions, self.kind, TokenEndpointUnavailableError)
         return error_class(
             f"{self.message} (Remembered since {_clock(self.since)}: no further request is made before "
-            f"{_clock(self.until)}. A changed connection is tried at once; the connection's Test ends it, too.)",
+            f"{_clock(self.until)}. A changed connection is tried at once; the connection's Test and airflow-oauth2 "
+            "forget end it, too.)",
             status_code=self.status_code,
             error=self.error,
             request_id=self.request_id,
@@ -119,7 +121,7 @@ class Refusal:
         """Return what was remembered, its times clamped; None when the members are not a refusal."""
         try:
             refusal = cls(**members)
-            limit_s = MAX_THROTTLE_S if refusal.status_code in (429, 503) else MAX_REFUSAL_S
+            limit_s = MAX_THROTTLE_S if refusal.status_code in THROTTLING_STATUSES else MAX_REFUSAL_S
             since = min(float(refusal.since), now)
             until = min(float(refusal.until), now + limit_s)
             known = isinstance(refusal.kind, str) and (not refusal.kind or refusal.kind in exceptions.__all__)
@@ -131,7 +133,7 @@ class Refusal:
 
 def scope_of(failure: OAuth2Error) -> Scope:
     """Return what *failure* is about."""
-    if isinstance(failure, TokenEndpointUnavailableError) and failure.status_code in (429, 503):
+    if isinstance(failure, TokenEndpointUnavailableError) and failure.status_code in THROTTLING_STATUSES:
         return Scope.CLIENT
     if isinstance(failure, InvalidClientError | UnauthorizedClientError):
         return Scope.CREDENTIAL
@@ -141,8 +143,10 @@ def scope_of(failure: OAuth2Error) -> Scope:
 def _remembered_s(failure: OAuth2Error, count: int) -> float:
     if scope_of(failure) is Scope.CLIENT and failure.retry_after_s:
         return min(failure.retry_after_s, MAX_THROTTLE_S)
-    # A certificate or a CA bundle is mended on the machine, which no name shows: tried again soon.
-    if isinstance(failure, PermanentError) and not isinstance(failure, CertificateError | SettingsError):
+    # A certificate or a CA bundle is mended on the machine, which no name shows: tried again soon. And a quota without
+    # an end in sight is like a refusal: whoever asks on may be locked out.
+    lasting = isinstance(failure, PermanentError) and not isinstance(failure, CertificateError | SettingsError)
+    if lasting or failure.status_code == 429:
         return min(FIRST_REFUSAL_S * 2.0 ** (count - 1), MAX_REFUSAL_S)
     return min(FIRST_FAILURE_S * 2.0 ** (count - 1), MAX_FAILURE_S)
 

@@ -4,111 +4,110 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.masking import Redactor
+from airflow_oauth_provider.telemetry import Telemetry
+from airflow_oauth_provider.tokens.credential import credential_of
 from airflow_oauth_provider.tokens.endpoint import TokenEndpoint
 from airflow_oauth_provider.tokens.entries import SealedEntries
 from airflow_oauth_provider.tokens.seal import seals_for
 from airflow_oauth_provider.tokens.source import TokenSource
-from airflow_oauth_provider.tokens.stores.guarded import GuardedStore
-from airflow_oauth_provider.tokens.stores.memory import MemoryStore
+from airflow_oauth_provider.tokens.stores.opening import open_store
 
 if TYPE_CHECKING:
+    from airflow_oauth_provider.config import ProviderConfig
     from airflow_oauth_provider.oauth2.settings import ClientSettings
-    from airflow_oauth_provider.tokens.stores.base import Entry, Lease, TokenStore
+    from airflow_oauth_provider.tokens.credential import Credential
+    from airflow_oauth_provider.tokens.discovery import Discovery
+    from airflow_oauth_provider.tokens.stores.guarded import GuardedStore
 
 log = logging.getLogger(__name__)
 
 # A triggerer lives for months and sees secrets rotate; what falls out is only fetched from the store again.
-_MAX_SOURCES = 256
+_MAX_SOURCES = 1024
 
 _lock = threading.Lock()
-_sources: dict[tuple[ClientSettings, str, tuple[str, ...]], TokenSource] = {}
-_stores: dict[str, GuardedStore] = {}
+_sources: dict[tuple[ClientSettings, ProviderConfig, str | None, str], TokenSource] = {}
+_stores: dict[tuple[str, str], GuardedStore] = {}
 
 
-def token_source(
-    settings: ClientSettings, *, store_url: str, store_keys: tuple[str, ...], airflow_home: Path
-) -> TokenSource:
+def token_source(settings: ClientSettings, config: ProviderConfig, telemetry: Telemetry | None = None) -> TokenSource:
     """
     Return this process's source of the client's token.
 
-    :param store_url: ``[oauth2] token_store``
-    :param store_keys: ``[oauth2] token_store_key``, the current one first
-    :param airflow_home: where the default store lies
+    :param config: which store, and how it is sealed
+    :param telemetry: of the connection; connections that agree in all settings share by way of the store
     :raises SettingsError: there is no such kind of store
+    :raises AssertionUnavailableError: the platform's assertion is not there, which says whose token it is
     """
-    name = (settings, store_url, store_keys)
+    telemetry = telemetry or Telemetry()
+    credential = credential_of(settings)
+    # With the identity: the platform may come to vouch for somebody else while this process lives.
+    name = (settings, config, telemetry.conn_id, credential.identity)
     with _lock:
         if name not in _sources:
             while len(_sources) >= _MAX_SOURCES:
                 del _sources[next(iter(_sources))]
-            entries = SealedEntries(settings, _store(store_url, airflow_home), seals_for(settings, store_keys))
-            _sources[name] = TokenSource(settings, entries, TokenEndpoint(settings))
+            entries, lasts = _entries(settings, credential, config)
+            endpoint = TokenEndpoint(
+                settings,
+                discovery=_discovery(settings, entries, config),
+                telemetry=telemetry,
+                on_request=lambda: entries.count(made=1),
+                vouched_for=credential.vouched_for,
+            )
+            source = TokenSource(settings, entries, endpoint, telemetry)
+            if not lasts:
+                return source
+            _sources[name] = source
+        else:
+            _sources[name] = _sources.pop(name)  # the one that was used longest ago comes first
         return _sources[name]
 
 
-def _store(url: str, airflow_home: Path) -> GuardedStore:
-    if url not in _stores:
-        parts = urlsplit(url)
-        if parts.scheme == "memory":
-            store: TokenStore = MemoryStore()
-        elif parts.scheme == "file" and not parts.netloc:
-            root = Path(unquote(parts.path)) if parts.path.strip("/") else airflow_home / "oauth2_tokens"
-            store = _FirstUsable(root)
-        else:
-            raise SettingsError(
-                f"[oauth2] token_store = {parts.scheme}://… is not a token store. Use file:// (the default), "
-                "file:///path/of/a/folder or memory://."
+def _entries(settings: ClientSettings, credential: Credential, config: ProviderConfig) -> tuple[SealedEntries, bool]:
+    """
+    Return where the client's tokens are shared; with nobody, where there is nothing to seal them by.
+
+    :return: also whether that lasts: not where the store only has not given its key just now
+    """
+    store, own_key, lasts = _store(config), None, True
+    if not credential.material and not config.token_store_keys and (own_key := store.own_key()) is None:
+        lasts = store.available
+        if lasts:
+            log.warning(
+                "%s has no lasting secret, so its tokens are not kept in %s and each process asks for its own: set "
+                "[oauth2] token_store_key on all machines.",
+                settings.client_id or settings.server,
+                store.describe(),
             )
-        _stores[url] = GuardedStore(store)
-    return _stores[url]
+        store = _opened("memory://", config)
+        own_key = store.own_key()
+    seals = seals_for(settings, credential, config.token_store_keys, own_key)
+    return SealedEntries(settings, credential, store, seals), lasts
 
 
-class _FirstUsable:
-    """
-    The file store below *root*, opened when it is first used: a dead network folder then holds up one operation.
+def _discovery(settings: ClientSettings, entries: SealedEntries, config: ProviderConfig) -> Discovery | None:
+    if not settings.discover:
+        return None
+    # Imported late: most connections name their token endpoint.
+    from airflow_oauth_provider.tokens.discovery import Discovery
 
-    Where that folder cannot be used, the one below the machine's temporary folder; else the process's memory.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._opened: dict[str, TokenStore] = {}
-
-    def describe(self) -> str:
-        return self._opened["store"].describe() if self._opened else (self._root / str(os.geteuid())).as_uri()
-
-    def read(self, name: str) -> Entry:
-        return self._store().read(name)
-
-    def write(self, name: str, sealed: bytes | None, *, expected: int | None, ttl_s: float) -> bool:
-        return self._store().write(name, sealed, expected=expected, ttl_s=ttl_s)
-
-    def try_lease(self, name: str) -> Lease | None:
-        return self._store().try_lease(name)
-
-    def _store(self) -> TokenStore:
-        # Two threads may open it at once; both then use the first one's.
-        return self._opened.get("store") or self._opened.setdefault("store", _open_file_store(self._root))
+    redactor = Redactor(settings.secrets())
+    return Discovery(settings, entries, allowed_origins=config.allowed_token_endpoints, redactor=redactor)
 
 
-def _open_file_store(root: Path) -> TokenStore:
-    from airflow_oauth_provider.tokens.stores.file import FileStore
+def _store(config: ProviderConfig) -> GuardedStore:
+    return _opened(config.token_store, config)
 
-    user = str(os.geteuid())
-    for parent, name in ((root, user), (None, f"airflow-oauth2-{user}")):
-        try:
-            return FileStore((parent or Path(tempfile.gettempdir())) / name)
-        except OSError as error:
-            log.warning("Tokens cannot be kept in %s: %s.", parent or "the temporary folder", error)
-    log.warning("No folder for tokens: this process shares its tokens with no other one. Set [oauth2] token_store.")
-    return MemoryStore()
+
+def _opened(url: str, config: ProviderConfig) -> GuardedStore:
+    name = (url, config.token_store_prefix)
+    if name not in _stores:
+        _stores[name] = open_store(url, prefix=config.token_store_prefix, airflow_home=config.airflow_home)
+    return _stores[name]
 
 
 def _forget_after_fork() -> None:

@@ -2,7 +2,8 @@
 Encryption of what is stored.
 
 The key comes from the client's own credential, so whoever reads the store without knowing the credential learns
-nothing. Where the credential is short and human-chosen, ``[oauth2] token_store_key`` keeps it from being guessed.
+nothing. Where the credential is short and human-chosen, ``[oauth2] token_store_key`` keeps it from being guessed; where
+nothing lasting is at hand, it takes the credential's place, or a key of the store's own does.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from airflow_oauth_provider.oauth2.settings import ClientSettings
+    from airflow_oauth_provider.tokens.credential import Credential
 
 VERSION = b"airflow-oauth-provider/1"
 _NONCE_LENGTH = 12
-_LONG_SECRET = 32
 
 # scrypt costs some 50 ms by design: once a process for each credential.
 _roots: dict[bytes, bytes] = {}
@@ -58,19 +59,27 @@ class Seal:
         return AESGCM(_expand(self._root, b"entry:" + purpose.encode()))
 
 
-def seals_for(settings: ClientSettings, store_keys: Sequence[str] = ()) -> list[Seal]:
+def seals_for(
+    settings: ClientSettings, credential: Credential, store_keys: Sequence[str] = (), own_key: bytes | None = None
+) -> list[Seal]:
     """
-    Return the seals of a credential: the first one writes, all read.
+    Return the seals of a client: the first one writes, all read.
 
     :param store_keys: ``[oauth2] token_store_key``, the current one first
+    :param own_key: of the store, for a client without anything lasting
+    :raises ValueError: there is nothing to make a key of
     """
-    secret = settings.client_secret.encode()
+    material = credential.material
     if store_keys:
-        return [Seal(_root(secret + b"\0" + key.encode(), b"store key", None)) for key in store_keys]
-    if len(settings.client_secret) >= _LONG_SECRET:
-        return [Seal(_root(secret, b"credential", None))]
-    salt = hashlib.sha256(f"{settings.token_endpoint}\0{settings.client_id}".encode()).digest()
-    return [Seal(_root(secret, b"guessable", salt))]
+        return [Seal(_root(material + b"\0" + key.encode(), b"store key", None)) for key in store_keys]
+    if not material:
+        if not own_key:
+            raise ValueError("nothing to make a key of")
+        return [Seal(_root(own_key, b"own key", None))]
+    if not credential.guessable:
+        return [Seal(_root(material, b"credential", None))]
+    salt = hashlib.sha256(f"{settings.server}\0{settings.client_id}".encode()).digest()
+    return [Seal(_root(material, b"guessable", salt))]
 
 
 def _root(material: bytes, kind: bytes, salt: bytes | None) -> bytes:

@@ -34,21 +34,25 @@ def advisory_window_s(lifetime_s: float, key: str, generation: int) -> float:
     """
     Return how long before its end a token is refreshed ahead of time.
 
-    The jitter only shortens the window, and all processes draw the same: were it drawn for each of them, the earliest
-    of N would always win.
+    The jitter only shortens the window, and all processes that read the token draw the same: were it drawn for each of
+    them, the earliest of N would always win. (A :class:`~.held.HeldToken` then waits a little of its own.)
     """
     digest = hashlib.sha256(f"{key}:{generation}".encode()).digest()
     jitter = int.from_bytes(digest[:4], "big") / 2**32
     return min(lifetime_s * ADVISORY_SHARE, MAX_ADVISORY_S) * (1 - jitter / 4)
 
 
-def stored_life_s(token: AccessToken, now: float) -> float:
+def stored_life_s(token: AccessToken, now: float, ttl_s: float | None = None) -> float:
     """
     Return the seconds that a token from a store still lives, zero or less when it ended.
 
     Never more than was granted, and none at all when it comes from the future: then a clock was set back, and nobody
-    knows when it ends.
+    knows when it ends, unless the store itself keeps the time.
+
+    :param ttl_s: what the store's own clock leaves it
     """
+    if ttl_s is not None:
+        return min(ttl_s, token.expires_at - now, token.lifetime_s)
     skew = CLOCK_SKEW_S if token.lifetime_s >= SKEW_TOLERATED_FROM_S else token.lifetime_s * MANDATORY_SHARE
     if token.issued_at - now > skew + 1:
         return 0.0

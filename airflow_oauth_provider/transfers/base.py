@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
+from airflow_oauth_provider.retry_policy import DEFAULT_RETRY_POLICY, retry_policy_arguments
 from airflow_oauth_provider.transfers.interval import check_interval_format, check_interval_params, lookback_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class OAuth2TransferOperator(BaseOperator):
     :param watermark: JMESPath to a value of a record; the largest is kept with the outlet asset (Airflow 3.3+)
     :param watermark_param: query parameter in which the next run sends it
     :param resume: let a retry go on where this try stops (Airflow 3.3+)
+    :param retry_policy: of the task's retries (Airflow 3.3+); None for none
     """
 
     template_fields: Sequence[str] = PULL_TEMPLATE_FIELDS
@@ -88,9 +90,10 @@ class OAuth2TransferOperator(BaseOperator):
         watermark: str | None = None,
         watermark_param: str | None = None,
         resume: bool = True,
+        retry_policy: Any = DEFAULT_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**retry_policy_arguments(retry_policy), **kwargs)
         self.oauth2_conn_id = oauth2_conn_id
         self.endpoint = endpoint
         self.method = method

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 
-from airflow_oauth_provider.tokens.stores.base import LEASE_S, Entry, Lease
+from airflow_oauth_provider.tokens.stores.base import LEASE_S, Counts, Entry, Lease
 
 
 class MemoryStore:
@@ -14,8 +16,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._key = os.urandom(32)
         self._entries: dict[str, tuple[Entry, float]] = {}
         self._leases: dict[str, _MemoryLease] = {}
+        self._made: Counter[str] = Counter()
+        self._saved: Counter[str] = Counter()
 
     def describe(self) -> str:
         """Return the store's URL."""
@@ -39,14 +44,29 @@ class MemoryStore:
                 del self._entries[ended]
             return True
 
-    def try_lease(self, name: str) -> Lease | None:
+    def try_lease(self, name: str, lasts_s: float = LEASE_S) -> Lease | None:
         """Return the lease on *name* when nobody holds it."""
         with self._lock:
             held = self._leases.get(name)
-            if held is not None and time.monotonic() < held.ends_at:
+            # A child that was forked has the leases of its parent's threads, and none of the threads.
+            if held is not None and time.monotonic() < held.ends_at and held.process == os.getpid():
                 return None
-            lease = self._leases[name] = _MemoryLease(self, name, time.monotonic() + LEASE_S)
+            lease = self._leases[name] = _MemoryLease(self, name, time.monotonic() + min(lasts_s, LEASE_S), os.getpid())
             return lease
+
+    def count(self, name: str, *, made: int = 0, saved: int = 0) -> None:
+        """Add to the counts under *name*."""
+        with self._lock:
+            self._made[name] += made
+            self._saved[name] += saved
+
+    def counts(self, name: str) -> Counts:
+        """Return the counts under *name*."""
+        return Counts(self._made[name], self._saved[name])
+
+    def own_key(self) -> bytes:
+        """Return a random key of this process."""
+        return self._key
 
     def end(self, lease: _MemoryLease) -> None:
         """End *lease*, unless it has ended and somebody else holds the next one."""
@@ -60,6 +80,7 @@ class _MemoryLease:
     store: MemoryStore
     name: str
     ends_at: float
+    process: int
 
     def release(self) -> None:
         self.store.end(self)

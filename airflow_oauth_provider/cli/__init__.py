@@ -1,0 +1,1 @@
+"""What platform engineers do with tokens, at a terminal."""

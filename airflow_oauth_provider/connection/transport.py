@@ -1,0 +1,81 @@
+"""How servers are reached."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.network import is_loopback
+from airflow_oauth_provider.oauth2.settings import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_oauth_provider.config import ProviderConfig
+    from airflow_oauth_provider.extra import Extra
+
+DEFAULT_TIMEOUT, MAX_TIMEOUT_S = "10,60", 3600.0
+
+
+def read_transport(extra: Extra) -> Transport:
+    """
+    Return time-outs, CA bundle, proxies, and whether plain http is let through.
+
+    :raises SettingsError: a field cannot be right
+    """
+    text = extra.number_text("timeout") or DEFAULT_TIMEOUT
+    try:
+        seconds = [float(part) for part in text.split(",")]
+    except ValueError:
+        seconds = []
+    if len(seconds) not in (1, 2) or not all(0 < s <= MAX_TIMEOUT_S for s in seconds):
+        raise SettingsError(f"timeout: {text[:30]!r} is neither one number of seconds (30) nor two (10,60).")
+    proxies = extra.mapping("proxies")
+    for name, url in proxies:
+        if not re.fullmatch(r"(http|https|all)(://\S+)?", name) or "://" not in url:
+            raise SettingsError('proxies is not of the form {"https": "http://proxy.example.com:3128"}.')
+    return Transport(
+        connect_timeout_s=seconds[0],
+        read_timeout_s=seconds[-1],
+        verify=_verify(extra),
+        proxies=proxies or None,
+        allow_http=bool(extra.flag("allow_http")),
+    )
+
+
+def check_way(transport: Transport, config: ProviderConfig, urls: Iterable[str]) -> None:
+    """
+    Let nobody on the way, a proxy of the connection's above all, pass for a server that the platform allows.
+
+    :param urls: to which credentials go; an empty one is not known yet. On this machine nobody is on the way
+    :raises SettingsError: somebody could
+    """
+    lists = ("allowed_token_endpoints", "allowed_api_origins")
+    option = next((name for name in lists if getattr(config, name)), None)
+    if option is None or all(is_loopback(urlsplit(url).hostname or "") for url in urls):
+        return
+    if transport.verify is False:
+        raise SettingsError(
+            f"verify is false, so anybody on the way could pass for a server of [oauth2] {option}. "
+            "Leave it out, or name a CA bundle."
+        )
+    if transport.allow_http and transport.proxies:
+        raise SettingsError(
+            f"allow_http and proxies are both set, so a proxy could pass for a server of [oauth2] {option}: choose one."
+        )
+
+
+def _verify(extra: Extra) -> bool | str:
+    text = extra.text("verify")
+    if text is None:
+        # Read here once: requests itself would let the environment beat the connection.
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        return bundle if bundle and os.path.exists(bundle) else True
+    if text.lower() in ("true", "false", "1", "0"):
+        return text.lower() in ("true", "1")
+    if not os.path.exists(text):
+        raise SettingsError(f"verify: there is no CA bundle {text[:200]!r} on this machine. Use true, false or a path.")
+    return text
