@@ -9,7 +9,7 @@ BIN_2_11 := .venv-2.11/bin
 SOURCES := airflow_oauth_provider demo dags_examples benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit integration coverage system browser test-2.11 package bench clean
+.PHONY: help demo test lint types statements unit integration coverage system browser test-celery test-2.11 package bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## List the targets
 demo: .venv/demo.stamp ## Run the example Dags in a real Airflow, with one token for all of them
 	$(BIN)/python -m demo.run
 
-test: lint types coverage system browser package test-2.11 ## Run every test, on Airflow 3.3 and 2.11
+test: lint types statements coverage system browser package test-2.11 ## Run every test, on Airflow 3.3 and 2.11
 
 lint: .venv/dev.stamp ## Check style and the import contracts
 	$(BIN)/ruff check .
@@ -27,35 +27,42 @@ lint: .venv/dev.stamp ## Check style and the import contracts
 types: .venv/dev.stamp ## Check types
 	$(BIN)/mypy --strict $(SOURCES)
 
+statements: .venv/dev.stamp ## List the statements of docs/oauth-checklist.md that no test shows
+	$(BIN)/python -m tests.support.statements
+
 unit: .venv/dev.stamp ## Run the unit tests
 	$(PYTEST) tests/unit
 
 integration: .venv/dev.stamp ## Run the tests with real sockets, processes and authorization servers
-	$(PYTEST) tests/integration
+	$(PYTEST) tests/contract tests/integration
 
 coverage: .venv/dev.stamp ## Run unit and integration tests and hold the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -rs tests/unit tests/integration
+	$(BIN)/coverage run -m pytest -rs tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 system: .venv/dev.stamp ## Run the tests in a real Airflow
 	$(PYTEST) tests/system
 
-browser: .venv/dev.stamp ## Run the tests of the connection form in a real browser
+browser: .venv/dev.stamp ## Run the tests of the form and of the page of tokens in a real browser
 	$(PYTEST) tests/browser
 
+test-celery: .venv/dev.stamp ## Run mapped tasks on two Celery workers with Redis and PostgreSQL
+	$(PYTEST) tests/celery
+
 test-2.11: .venv-2.11/test.stamp ## Run unit tests and example Dags on Airflow 2.11
-	$(BIN_2_11)/python -m pytest -rs tests/unit tests/system/test_dags_test.py
+	$(BIN_2_11)/python -m pytest -rs tests/unit tests/integration/test_cli.py tests/system/test_dags_test.py tests/system/test_cli.py
 
 package: .venv/dev.stamp ## Build wheel and sdist into dist/ and test them
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 	$(PYTEST) tests/packaging
 
-bench: .venv/dev.stamp ## Measure what tokens, requests, pages and transfers cost, beside their peers
+bench: .venv/dev.stamp ## Measure tokens, pages, transfers and a whole fleet beside their peers (half an hour)
 	$(BIN)/python benchmarks/token.py
 	$(BIN)/python benchmarks/paging.py
+	$(BIN)/python benchmarks/fleet.py
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-2.11 .demo dist build htmlcov .coverage* .*_cache

@@ -22,7 +22,7 @@ os.environ["AIRFLOW_HOME"] = HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 TESTS = Path(__file__).parent
-MARKED_FOLDERS = {"unit", "integration", "system", "browser"}
+MARKED_FOLDERS = {"unit", "integration", "contract", "system", "browser", "celery"}
 NOT_APPLICABLE = "not applicable"
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

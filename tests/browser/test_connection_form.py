@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 from playwright.sync_api import expect
+
+from tests.support.connections import certificate_text, key_text
+from tests.support.keys import made_key
+from tests.support.made_up import CLIENT_ID
+from tests.support.servers import Reply, Seen, Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +43,16 @@ def stored(airflow: AirflowUi, conn_id: str) -> dict[str, Any]:
     """Return a connection as the metadata database has it, its extra as an object."""
     connection = airflow.stored_connections()[conn_id]
     return {**connection, "extra": json.loads(connection["extra"])}
+
+
+def signed_requests_only(seen: Seen) -> Reply:
+    """Answer as a server that knows the client by its public key."""
+    assertion = dict(seen.form)["client_assertion"]
+    public = made_key("RSA", 0).public_key()
+    claims = jwt.decode(assertion, public, algorithms=["RS256"], options={"verify_aud": False})
+    if claims["iss"] != CLIENT_ID or jwt.get_unverified_header(assertion)["kid"] != "made-up-kid":
+        return Reply(401, {"error": "invalid_client"})
+    return Reply(200, {"access_token": "made-up-token", "token_type": "Bearer", "expires_in": 3600})
 
 
 def set_values(extra: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +90,7 @@ def test_a_new_connection_is_stored_as_typed_and_its_test_says_what_came(
         "scope": "orders:read status:read",
         "auth_method": "client_secret_post",
         "basic_encoding": "rfc6749",
+        "grant_type": "client_credentials",
         "test_endpoint": "status",
         "secret_headers": {"X-Api-Key": API_KEY},
         "leeway": 45,
@@ -135,20 +152,71 @@ def test_a_wrong_secret_is_a_sentence_that_says_what_to_change(
     assert connections.test("shop_mistyped").title == "Test Connection Successful"
 
 
-def test_the_form_asks_for_what_is_required(connections: ConnectionsPage) -> None:
+def test_a_pasted_key_signs_keeps_its_lines_and_is_shown_to_nobody_again(
+    connections: ConnectionsPage, airflow: AirflowUi, pictures: Path
+) -> None:
+    key, certificate = key_text(kind="RSA"), certificate_text(kind="RSA")
+    page, conn_id = connections.page, "shop_signed"
+    with Server(signed_requests_only) as server:
+        form = connections.add(conn_id, TYPE_NAME)
+        form.fill("host", f"{server.url}/token")
+        form.fill("login", CLIENT_ID)
+        form.fill("base_url", server.url)
+        form.choose("auth_method", "private_key_jwt")
+        form.fill("certificate", certificate)
+        form.save()
+        airflow.set_port_to_zero(conn_id)
+        outcome = connections.test(conn_id)
+        assert outcome.title == "Test Connection Failed"
+        assert "certificate is set without its key: fill in private_key, or key_file" in outcome.text
+
+        form = connections.edit(conn_id)
+        form.fill("private_key", key)
+        form.fill("key_id", "made-up-kid")
+        form.save()
+        assert connections.test(conn_id).title == "Test Connection Successful"
+        before = stored(airflow, conn_id)
+        assert (before["extra"]["private_key"], before["extra"]["certificate"]) == (key, certificate)
+
+        form = connections.edit(conn_id)
+        form.open_section("Extra Fields")
+        expect(form.field("private_key")).to_have_value("***")
+        expect(form.field("certificate")).to_have_value(certificate)
+        page.screenshot(path=pictures / "key-reopened.png")
+        assert key.splitlines()[5] not in page.content()
+        form.fill("scope", "orders:read")
+        form.save()
+        assert stored(airflow, conn_id)["extra"] == {**before["extra"], "scope": "orders:read"}
+
+        assert connections.test(conn_id).title == "Test Connection Successful"
+        assert [seen.path for seen in server.seen] == ["/token", "/token"]
+        form = connections.edit(conn_id)
+        form.fill("private_key", key_text(1, kind="RSA"))
+        form.save()
+        outcome = connections.test(conn_id)
+        assert outcome.title == "Test Connection Failed"
+        assert "certificate and private_key do not belong together" in outcome.text
+        assert len(server.seen) == 2
+
+
+def test_the_form_says_what_is_required_and_test_what_is_missing(
+    connections: ConnectionsPage, airflow: AirflowUi
+) -> None:
     form = connections.add("shop_empty", TYPE_NAME)
-    expect(form.row("host")).to_contain_text("Token URL (required)")
+    expect(form.row("host")).to_contain_text("Token URL or issuer (required)")
     expect(form.row("login")).to_contain_text("Client ID (required)")
     expect(form.row("password")).to_contain_text("Client secret")
     for hidden in ("schema", "port"):
         expect(form.field(hidden)).to_have_count(0)
 
     form.open_section("Extra Fields")
-    expect(form.row("base_url")).to_contain_text("required")
-    expect(form.save_button).to_be_disabled()
-
-    form.fill("base_url", "https://api.example.com/v1")
-    expect(form.save_button).to_be_enabled()
+    expect(form.row("base_url")).to_contain_text("required, or the next field")
+    form.fill("host", "https://login.example.com/oauth2/token")
+    form.save()
+    airflow.set_port_to_zero("shop_empty")
+    outcome = connections.test("shop_empty")
+    assert outcome.title == "Test Connection Failed"
+    assert "Client ID (the field login) is missing" in outcome.text
 
 
 def test_every_extra_has_a_label_and_a_sentence_of_help(connections: ConnectionsPage) -> None:

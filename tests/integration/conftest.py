@@ -74,6 +74,17 @@ def environment(server: OAuthServer, tmp_path: Path) -> Environment:
 
 
 @pytest.fixture
+def discovering(server: OAuthServer, environment: Environment) -> Environment:
+    """Return a function that makes the environment of a process whose connection names the issuer."""
+
+    def make(*allowed: str, **changes: Any) -> dict[str, str]:
+        made = environment(**{"host": server.url, "discover": True, **changes})
+        return {**made, "AIRFLOW__OAUTH2__ALLOWED_TOKEN_ENDPOINTS": " ".join(allowed)} if allowed else made
+
+    return make
+
+
+@pytest.fixture
 def connect(server: OAuthServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connection:
     """Return a function that makes the connection ``shop`` for this process, with a store of this test's own."""
     monkeypatch.setenv("AIRFLOW__OAUTH2__TOKEN_STORE", (tmp_path / "store").as_uri())

@@ -231,7 +231,7 @@ def test_no_repr_shows_a_secret_or_a_token(server: OAuthServer, connect: Connect
         hook._settings.client,
         hook.get_token(),
         source,
-        source._held,
+        source._shelf.held,
         source._entries,
         source._entries._store,
         source._entries.token(),

@@ -39,7 +39,7 @@ def test_a_wrong_secret_in_forty_processes_is_at_most_three_token_requests(
     assert len(server.token_requests) <= 3
     remembered = [outcome.message for outcome in outcomes if "Remembered since" in outcome.message]
     assert len(remembered) == 40 - len(server.token_requests)
-    assert all("Test ends it" in message and "UTC" in message for message in remembered)
+    assert all("airflow-oauth2 forget end it" in message and "UTC" in message for message in remembered)
 
 
 @pytest.mark.statement(55)

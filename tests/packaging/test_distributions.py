@@ -41,6 +41,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert top == {"airflow_oauth_provider", next(n for n in top if n.endswith(".dist-info"))}
     assert {name for name in names if name.endswith(".py")} == modules
     assert "airflow_oauth_provider/py.typed" in names
+    page = {
+        f"airflow_oauth_provider/ui/page/{path.name}" for path in (PROJECT / "airflow_oauth_provider/ui/page").iterdir()
+    }
+    assert {"airflow_oauth_provider/ui/page/index.html"} < page <= set(names)
 
 
 def test_the_metadata_names_licence_python_and_every_dependency(wheel: Path) -> None:
@@ -60,6 +64,7 @@ def test_the_metadata_names_licence_python_and_every_dependency(wheel: Path) -> 
         "ijson",
         "jmespath",
         "msgspec",
+        "pyjwt",
         "requests",
         "tenacity",
         "urllib3",

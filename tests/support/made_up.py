@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow_oauth_provider.http.settings import ApiSettings
-from airflow_oauth_provider.oauth2.settings import ClientSettings
+from airflow_oauth_provider.oauth2.settings import Attempt, ClientSettings, KeyPair
 from airflow_oauth_provider.oauth2.token import AccessToken
 
 TOKEN_URL = "https://login.example.com/oauth2/token"
@@ -23,6 +23,18 @@ SECRET = "made-up/secret+of thirty-two & more characters"
 def client_settings(**changes: Any) -> ClientSettings:
     """Return a client's settings."""
     return ClientSettings(**{"token_endpoint": TOKEN_URL, "client_id": CLIENT_ID, "client_secret": SECRET, **changes})
+
+
+def attempt(**changes: Any) -> Attempt:
+    """Return what is new with a request, the platform's assertion included."""
+    return Attempt(**{"now": time.time(), "unique_id": "made-up-id", "assertion": "made.up.assertion", **changes})
+
+
+def key_pair() -> KeyPair:
+    """Return a P-256 key, always the same."""
+    from tests.support.keys import made_key, pem
+
+    return KeyPair(pem(made_key("P-256")))
 
 
 def api_settings(**changes: Any) -> ApiSettings:
@@ -59,7 +71,9 @@ def fields(extra: dict[str, Any] | str | None = None, **changes: Any) -> Fields:
 
 def connection_uri(extra: dict[str, Any], password: str = SECRET) -> str:
     """Return a connection's URI as a person would write it, objects as JSON text."""
-    query = {name: json.dumps(value) if isinstance(value, dict | bool) else value for name, value in extra.items()}
+    query = {
+        name: json.dumps(value) if isinstance(value, dict | list | bool) else value for name, value in extra.items()
+    }
     login = ":".join(quote(part, safe="") for part in (CLIENT_ID, password))
     return f"oauth2://{login}@{quote(TOKEN_URL, safe='')}/?{urlencode(query)}"
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support import worker
 
@@ -27,6 +27,7 @@ IMPORTS = (
     "airflow_oauth_provider.tokens.registry",
     "airflow_oauth_provider.tokens.deadline",
     "airflow_oauth_provider.tokens.stores.file",
+    "redis.commands.core",
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.ciphers.aead",
     "cryptography.hazmat.primitives.hashes",
@@ -49,14 +50,7 @@ def main(path: str) -> None:
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            try:
-                serve(connection)
-            except BaseException:
-                traceback.print_exc()
-                sys.stderr.flush()
-            finally:
-                os._exit(0)
+            serve_and_end(connection)
         connection.close()
 
 
@@ -69,6 +63,18 @@ def warm_up_airflow() -> None:
     mask_secret("made-up-warm-up")
 
 
+def serve_and_end(connection: socket.socket) -> NoReturn:
+    """Be the process that *connection* asks for, and end without what a fork has inherited."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        serve(connection)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
+
+
 def serve(connection: socket.socket) -> None:
     lines = connection.makefile("rw", encoding="utf-8")
 
@@ -79,7 +85,7 @@ def serve(connection: socket.socket) -> None:
     request = json.loads(lines.readline())
     os.environ.update(request["environment"])
     tempfile.tempdir = None  # the parent may have asked for it already
-    function = getattr(worker, request["function"])
+    function = getattr(importlib.import_module(request["module"]), request["function"])
     say({"pid": os.getpid()})
     if lines.readline():
         say(outcome(function, request["arguments"]))

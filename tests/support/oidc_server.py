@@ -1,4 +1,4 @@
-"""A certified authorization server (npm's oidc-provider) and an API that it protects, in a process of their own."""
+"""Certified authorization servers (npm's oidc-provider) and APIs that they protect, in a process of their own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin
 
 import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -63,7 +65,75 @@ def install() -> str:
     return ""
 
 
-class OidcServer:
+class NodeServer:
+    """
+    A context manager around a server of ``tests/integration/oidc``; what it says of itself is in :attr:`facts`.
+
+    :param script: its file
+    :param log: for what it says while it runs
+    """
+
+    def __init__(self, script: str, log: Path) -> None:
+        self.facts: dict[str, Any] = {}
+        self._script = script
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    @property
+    def issuer(self) -> str:
+        return str(self.facts["issuer"])
+
+    @contextmanager
+    def switched_on(self, switch: str) -> Iterator[None]:
+        """Let the server behave in another way for a while."""
+        self._control("POST", switch, {"is": "on"})
+        try:
+            yield
+        finally:
+            self._control("POST", switch, {"is": "off"})
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+        if self._process is None:
+            return
+        # The closed stdin tells the server to stop, as it would when this process were killed.
+        self._process.communicate(timeout=20)
+
+    def _start(self, *arguments: Path) -> None:
+        # Modules are looked up beside the file that imports them, so the sources go to where npm installed.
+        for source in (*SOURCES.glob("*.mjs"), SOURCES / "clients.json"):
+            shutil.copy(source, CACHE / source.name)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [NODE, CACHE / self._script, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            raise RuntimeError(f"The server did not start: {self._log.read_text(encoding='utf-8')[-2000:]}")
+        self.facts = json.loads(line)
+
+    def _control(self, method: str, what: str, parameters: dict[str, str] | None = None) -> Any:
+        origin = urljoin(self.issuer, "/")
+        response = self._session.request(method, f"{origin}control/{what}", params=parameters, timeout=10)
+        response.raise_for_status()
+        return response.json()
+
+
+class OidcServer(NodeServer):
     """
     A context manager around ``server.mjs``; all its clients are in :attr:`clients`.
 
@@ -71,15 +141,11 @@ class OidcServer:
     """
 
     def __init__(self, log: Path) -> None:
+        super().__init__("server.mjs", log)
         registered = json.loads((SOURCES / "clients.json").read_text(encoding="utf-8"))
         self.clients: Mapping[str, RegisteredClient] = {
             name: RegisteredClient(**client) for name, client in registered.items()
         }
-        self.issuer = ""
-        self._log = log
-        self._process: subprocess.Popen[str] | None = None
-        self._session = requests.Session()
-        self._session.trust_env = False
 
     @property
     def token_url(self) -> str:
@@ -115,61 +181,22 @@ class OidcServer:
 
     def token_requests(self, name: str) -> list[dict[str, Any]]:
         """Return what the client asked of the token endpoint so far: status, error, and how it sent its secret."""
-        found: list[dict[str, Any]] = self._control("GET", "state", name)["token_requests"]
+        found: list[dict[str, Any]] = self._control("GET", "state", self._client(name))["token_requests"]
         return found
 
     def api_calls(self, name: str) -> list[dict[str, Any]]:
         """Return the calls with a token of the client: path, status and the token's fingerprint."""
-        found: list[dict[str, Any]] = self._control("GET", "state", name)["api_calls"]
+        found: list[dict[str, Any]] = self._control("GET", "state", self._client(name))["api_calls"]
         return found
 
     def revoke(self, name: str) -> int:
         """End every living token of a client and return how many there were."""
-        revoked: int = self._control("POST", "revoke", name)["revoked"]
+        revoked: int = self._control("POST", "revoke", self._client(name))["revoked"]
         return revoked
 
-    @contextmanager
-    def outage(self) -> Iterator[None]:
+    def outage(self) -> AbstractContextManager[None]:
         """Let the token endpoint answer 503 to everybody for a while."""
-        self._control("POST", "outage", switch="on")
-        try:
-            yield
-        finally:
-            self._control("POST", "outage", switch="off")
+        return self.switched_on("outage")
 
-    def __enter__(self) -> Self:
-        # Modules are looked up beside the file that imports them, so the sources go to where npm installed.
-        for name in ("server.mjs", "clients.json"):
-            shutil.copy(SOURCES / name, CACHE / name)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [NODE, CACHE / "server.mjs"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            raise RuntimeError(f"The server did not start: {self._log.read_text(encoding='utf-8')[-2000:]}")
-        self.issuer = json.loads(line)["issuer"]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
-        if self._process is None:
-            return
-        # The closed stdin tells the server to stop, as it would when this process were killed.
-        self._process.communicate(timeout=20)
-
-    def _control(self, method: str, what: str, name: str | None = None, switch: str | None = None) -> Any:
-        client_id = None if name is None else self.clients[name].client_id
-        response = self._session.request(
-            method, f"{self.issuer}/control/{what}", params={"client": client_id, "is": switch}, timeout=10
-        )
-        response.raise_for_status()
-        return response.json()
+    def _client(self, name: str) -> dict[str, str]:
+        return {"client": self.clients[name].client_id}

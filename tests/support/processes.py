@@ -3,7 +3,8 @@ Real processes that begin cold and at one moment, without paying for forty impor
 
 A *nursery* is one process that has imported everything and used nothing. It forks a child for each connection to its
 socket, so every child is a process with an untouched package, and it has no threads that a fork could break. What a
-child runs is a function of :mod:`tests.support.worker`, named over the socket; its result comes back as JSON.
+child runs is a function of a module, :mod:`tests.support.worker` for most, named over the socket; its result comes back
+as JSON.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ class Worker:
     def go(self) -> None:
         self._send({"go": True})
 
-    def result(self) -> Outcome:
+    def result(self, within_s: float = RESULT_TIMEOUT_S) -> Outcome:
         """Wait for the end of the function."""
+        self._socket.settimeout(within_s)
         try:
             return Outcome(**self._receive())
         finally:
@@ -129,9 +131,13 @@ class Nursery:
         self._folder.cleanup()
 
     def start(self, function: Callable[..., Any], environment: Mapping[str, str], **arguments: Any) -> Worker:
-        """Return a process that will call *function* of ``tests.support.worker`` under *environment*."""
-        request = {"function": function.__name__, "environment": dict(environment), "arguments": arguments}
-        return Worker(self._path, request)
+        """Return a process that will call *function*, found under its name in its module, under *environment*."""
+        return Worker(self._path, request_for(function, environment, arguments))
+
+    def run_one(self, function: Callable[..., Any], environment: Mapping[str, str], **arguments: Any) -> Outcome:
+        """Call *function* in a cold process, and return what became of it."""
+        (outcome,) = self.run(1, function, environment, **arguments)
+        return outcome
 
     def run(
         self, count: int, function: Callable[..., Any], environment: Mapping[str, str], **arguments: Any
@@ -146,12 +152,24 @@ class Nursery:
             end_all(workers)
 
 
-def run_together(workers: list[Worker]) -> list[Outcome]:
+def request_for(
+    function: Callable[..., Any], environment: Mapping[str, str], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a process is told that will call *function*."""
+    return {
+        "module": function.__module__,
+        "function": function.__name__,
+        "environment": dict(environment),
+        "arguments": dict(arguments),
+    }
+
+
+def run_together(workers: list[Worker], within_s: float = RESULT_TIMEOUT_S) -> list[Outcome]:
     """Let *workers* begin at one moment and return what became of them."""
     try:
         for worker in workers:
             worker.go()
-        return [worker.result() for worker in workers]
+        return [worker.result(within_s) for worker in workers]
     finally:
         end_all(workers)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 README = Path(__file__).parents[2] / "README.md"
 GUIDE = README.parent / "docs" / "pulling.md"
 
-_HEADINGS_AND_CODE = re.compile(r"^#+ (?P<heading>[^\n]+)$|^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADINGS_AND_CODE = r"^#+ (?P<heading>[^\n]+)$|^```{language}\n(?P<code>.*?)^```$"
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 10
@@ -39,7 +39,7 @@ ORDERS: list[dict[str, Any]] = [
 @dataclass(frozen=True)
 class Block:
     """
-    A piece of Python in a document.
+    A piece of code in a document.
 
     :param name: the heading above it, and which one below that heading it is
     """
@@ -56,11 +56,12 @@ class Block:
         return vars(module)
 
 
-def blocks(document: Path = GUIDE) -> dict[str, Block]:
-    """Return all pieces of Python in a document by their names."""
+def blocks(document: Path = GUIDE, language: str = "python") -> dict[str, Block]:
+    """Return all pieces of code in a document by their names."""
+    pattern = re.compile(_HEADINGS_AND_CODE.format(language=language), re.MULTILINE | re.DOTALL)
     found: dict[str, Block] = {}
     heading, count = "", 0
-    for part in _HEADINGS_AND_CODE.finditer(document.read_text(encoding="utf-8")):
+    for part in pattern.finditer(document.read_text(encoding="utf-8")):
         if part["heading"]:
             heading, count = part["heading"], 0
             continue

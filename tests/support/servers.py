@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import socket
@@ -19,7 +20,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass
 class Seen:
-    """A request as it arrived."""
+    """
+    A request as it arrived.
+
+    :param certificate: thumbprint of the one that the client showed in the TLS handshake (RFC 8705 §3.1)
+    """
 
     method: str
     path: str
@@ -28,6 +33,7 @@ class Seen:
     body: bytes
     client: tuple[str, int]
     at: float
+    certificate: str | None = None
 
     @property
     def form(self) -> list[tuple[str, str]]:
@@ -59,13 +65,15 @@ class Server:
     """
     An HTTP server in a thread; ``script`` decides every answer.
 
+    :ivar begun: connections, those that came to nothing included
+
     >>> with Server(lambda seen: Reply(200, {"path": seen.path})) as server: ...
     """
 
     def __init__(self, script: Script, *, context: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.seen: list[Seen] = []
-        self.connections = 0
+        self.begun = self.connections = 0
         self.stopping = threading.Event()
         outer = self
 
@@ -93,6 +101,7 @@ class Server:
                     self.body(),
                     self.client_address,
                     time.time(),
+                    shown_certificate(self.connection),
                 )
                 outer.seen.append(seen)
                 self.reply(outer.script(seen))
@@ -146,6 +155,10 @@ class Server:
             daemon_threads = True
             request_queue_size = 512
 
+            def get_request(self) -> tuple[socket.socket, Any]:
+                outer.begun += 1
+                return super().get_request()
+
             def handle_error(self, *_: Any) -> None:
                 """A client that went away is part of the tests."""
 
@@ -177,8 +190,9 @@ class OAuthServer(Server):
     """
     An authorization server and the API behind it.
 
-    ``/token`` issues tokens, ``/api/…`` wants one that was issued, not revoked and not ended. ``token_reply`` and
-    ``api_reply`` replace those answers.
+    ``/token`` issues tokens, ``/revoke`` ends one (RFC 7009), ``/api/…`` wants one that was issued, not revoked and not
+    ended; ``metadata`` lie where RFC 8414 has them. ``token_reply``, ``api_reply`` and ``metadata_reply`` replace those
+    answers.
     """
 
     def __init__(self, *, lifetime_s: float = 3600, context: ssl.SSLContext | None = None) -> None:
@@ -188,6 +202,7 @@ class OAuthServer(Server):
         self.ended_calls = 0
         self.token_reply: Script | None = None
         self.api_reply: Script | None = None
+        self.metadata_reply: Script | None = None
         self._lock = threading.Lock()
 
     @property
@@ -197,6 +212,15 @@ class OAuthServer(Server):
     @property
     def api_requests(self) -> list[Seen]:
         return [seen for seen in list(self.seen) if seen.path.startswith("/api")]
+
+    @property
+    def metadata_requests(self) -> list[Seen]:
+        return [seen for seen in list(self.seen) if "/.well-known/" in seen.path]
+
+    def metadata(self, **changes: Any) -> dict[str, Any]:
+        """Return the server's metadata."""
+        endpoints = {"token_endpoint": f"{self.url}/token", "revocation_endpoint": f"{self.url}/revoke"}
+        return {"issuer": self.url, **endpoints, **changes}
 
     def issue(self, **members: Any) -> Reply:
         """Return the answer that grants a new token."""
@@ -212,6 +236,14 @@ class OAuthServer(Server):
     def _route(self, seen: Seen) -> Reply:
         if seen.path == "/token":
             return self.token_reply(seen) if self.token_reply else self.issue()
+        if seen.path == "/revoke":
+            with self._lock:
+                self.tokens.pop(dict(seen.form).get("token", ""), None)
+            return Reply(200)
+        if "/.well-known/" in seen.path and self.metadata_reply:
+            return self.metadata_reply(seen)
+        if seen.path == "/.well-known/oauth-authorization-server":
+            return Reply(200, self.metadata())
         if seen.path.startswith("/api"):
             return self.api_reply(seen) if self.api_reply else self.checked(seen)
         return Reply(404, "nothing here")
@@ -224,6 +256,12 @@ class OAuthServer(Server):
         if token in self.tokens:
             self.ended_calls += 1
         return Reply(401, {"error": "invalid_token"}, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+def shown_certificate(connection: socket.socket) -> str | None:
+    """Return the thumbprint of the certificate that a client showed (RFC 8705 §3.1)."""
+    der = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=") if der else None
 
 
 def free_port() -> int:

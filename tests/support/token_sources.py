@@ -7,12 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_oauth_provider.exceptions import OAuth2Error
+from airflow_oauth_provider.tokens.credential import credential_of
 from airflow_oauth_provider.tokens.entries import SealedEntries
 from airflow_oauth_provider.tokens.seal import seals_for
 from airflow_oauth_provider.tokens.source import TokenSource
 from airflow_oauth_provider.tokens.stores.guarded import GuardedStore
 from airflow_oauth_provider.tokens.stores.memory import MemoryStore
 from tests.support.made_up import access_token, client_settings
+from tests.support.threads import in_threads_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +30,15 @@ class ScriptedEndpoint:
     Issues numbered tokens; whatever is in ``script`` comes first.
 
     :ivar asked: one item a request: None for one with retries, otherwise the seconds it was given
+    :ivar revocation: what a revocation raises; otherwise the token is in ``revoked``
     """
 
     def __init__(self, *, lifetime_s: float = 3600) -> None:
         self.lifetime_s = lifetime_s
         self.script: list[AccessToken | Exception | Callable[[], AccessToken]] = []
         self.asked: list[float | None] = []
+        self.revocation: OAuth2Error | None = None
+        self.revoked: list[str] = []
         self.answered = threading.Event()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -43,6 +48,12 @@ class ScriptedEndpoint:
 
     def fetch_once(self, within_s: float) -> AccessToken:
         return self._answer(within_s)
+
+    def revoke(self, token: AccessToken, within_s: float) -> None:
+        assert within_s > 0
+        if self.revocation is not None:
+            raise self.revocation
+        self.revoked.append(token.value)
 
     def _answer(self, within_s: float | None) -> AccessToken:
         with self._lock:
@@ -74,7 +85,8 @@ class Processes:
 
     def entries(self, settings: ClientSettings | None = None, store_keys: tuple[str, ...] = ()) -> SealedEntries:
         settings = settings or client_settings()
-        return SealedEntries(settings, self.guarded, seals_for(settings, store_keys))
+        credential = credential_of(settings)
+        return SealedEntries(settings, credential, self.guarded, seals_for(settings, credential, store_keys))
 
     def start(self, settings: ClientSettings | None = None, store_keys: tuple[str, ...] = ()) -> TokenSource:
         """Return the source of a process that has just begun."""
@@ -82,21 +94,19 @@ class Processes:
         return TokenSource(settings, self.entries(settings, store_keys), cast("TokenEndpoint", self.endpoint))
 
 
+def settle() -> None:
+    """Wait for refreshes ahead of time."""
+    while any(thread.name == "oauth2-refresh" for thread in threading.enumerate()):
+        threading.Event().wait(0.001)
+
+
 def in_threads(number: int, call: Callable[[], AccessToken]) -> list[AccessToken | OAuth2Error]:
     """Return what *number* threads at once got."""
-    results: list[AccessToken | OAuth2Error] = []
-    together = threading.Barrier(number)
 
-    def run() -> None:
-        together.wait()
+    def outcome() -> AccessToken | OAuth2Error:
         try:
-            results.append(call())
+            return call()
         except OAuth2Error as error:
-            results.append(error)
+            return error
 
-    threads = [threading.Thread(target=run) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    return in_threads_at_once(number, outcome)

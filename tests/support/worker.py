@@ -34,13 +34,13 @@ def call(endpoint: str = "orders", method: str = "GET", calls: int = 1, **surrou
 
 
 def call_for(seconds: float, pause_s: float, **surroundings: Any) -> dict[str, int]:
-    """Call again and again for a while; return how many calls there were, and how many tokens."""
+    """Call a path of this process again and again for a while; return how many calls there were, how many tokens."""
     surrounded_hook(**surroundings)
     end, calls, tokens = time.monotonic() + seconds, 0, set()
     slowest_s = 0.0
     while time.monotonic() < end:
         began = time.monotonic()
-        response = hook().request("GET", "orders", retry_args=once())
+        response = hook().request("GET", f"orders/{os.getpid()}", retry_args=once())
         slowest_s = max(slowest_s, time.monotonic() - began)
         tokens.add(response.request.headers["Authorization"])
         calls += 1
@@ -179,9 +179,9 @@ def surrounded_hook(
         time.time = lambda: wall_clock() + clock_shift_s
     if lease_s is not None:
         from airflow_oauth_provider.tokens import source
-        from airflow_oauth_provider.tokens.stores import base, file
+        from airflow_oauth_provider.tokens.stores import base, file, redis
 
-        for module in (base, file, source):
+        for module in (base, file, redis, source):
             module.LEASE_S = lease_s  # type: ignore[attr-defined]
     if user is not None:
         os.setgroups([])

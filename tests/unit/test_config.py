@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_oauth_provider.config import ProviderConfig, read_config
+from airflow_oauth_provider.config import ASSERTION_ENV_NAMES, ProviderConfig, read_config
 
 
 def test_without_any_setting_tokens_lie_in_files_and_every_origin_is_allowed(tmp_path: Path) -> None:
@@ -32,6 +32,14 @@ def test_an_empty_setting_is_none(name: str, monkeypatch: pytest.MonkeyPatch) ->
     default = read_config()
     monkeypatch.setenv(f"AIRFLOW__OAUTH2__{name}", "  ")
     assert read_config() == default
+
+
+@pytest.mark.parametrize(("text", "names"), [("", ASSERTION_ENV_NAMES), ("none", ()), ("A_TOKEN B", ("A_TOKEN", "B"))])
+def test_connections_may_name_the_platforms_variables_others_or_none(
+    text: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__OAUTH2__ASSERTION_ENV_NAMES", text)
+    assert read_config().assertion_env_names == names
 
 
 def test_keys_do_not_stand_in_the_repr() -> None:

@@ -9,14 +9,15 @@ from typing import Any, cast
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_oauth_provider.config import ProviderConfig
 from airflow_oauth_provider.connection import ConnectionFields, ConnectionSettings, read_connection
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.get_provider_info import CONN_FIELDS
+from airflow_oauth_provider.form import CONN_FIELDS
+from tests.support.connections import ANY, certificate_text, key_text, platform
+from tests.support.keys import PASSPHRASE
 from tests.support.made_up import API_URL, CLIENT_ID, TOKEN_URL, connection_uri, fields
 
 SECRET = "p@ss:word/+ %&=#?é"
-EXTRA: dict[str, Any] = {
+BY_SECRET: dict[str, Any] = {
     "base_url": API_URL,
     "scope": "orders:read orders:write",
     "audience": "https://api.example.com/",
@@ -33,14 +34,61 @@ EXTRA: dict[str, Any] = {
     "proxies": {"https": "http://proxy.example.com:3128"},
     "allow_http": True,
     "test_endpoint": "status?full=1",
+    "resource": "https://api.example.com/a?b=c&d=%20 urn:example:b",
+    "dpop": True,
+    "dpop_algorithm": "EdDSA",
+    "issuer": "https://login.example.com/tenant",
+    "rar": [{"type": "account_information", "actions": ["list", "read"], "limit": 12.5, "all": False}],
+    "revocation_url": "https://login.example.com/revoke?a=b&c=d",
+    "grant_type": "client_credentials",
+    "default_scheme": "Bearer",
+    "type_aliases": "BearerToken, Application Access Token",
+    "answer_path": "data.access_token",
+    "expires_in_unit": "ms",
+    "default_lifetime": 900,
 }
+BY_KEYS: dict[str, Any] = {
+    "base_url_from": "instance_url",
+    "auth_method": "private_key_jwt",
+    "private_key": key_text(passphrase=PASSPHRASE),
+    "private_key_passphrase": PASSPHRASE,
+    "certificate": certificate_text(),
+    "key_id": "17",
+    "signing_algorithm": "ES256",
+    "assertion_audience": "issuer",
+    "assertion_typ": "JWT",
+    "tls_private_key": key_text(1, passphrase="1234"),
+    "tls_private_key_passphrase": "1234",
+    "tls_certificate": certificate_text(1),
+    "grant_type": "jwt_bearer",
+    "subject": "jo+x@example.com",
+    "assertion_claims": {"scope": "a b", "nested": {"list": [1, 2.5, None, True, "ü"]}},
+    "discover": True,
+}
+BY_THE_PLATFORM: dict[str, Any] = {
+    "base_url": API_URL,
+    "auth_method": "workload_identity",
+    "assertion_env": "CI_TOKEN",
+}
+# Their contents are read where they lie: tests of keys and of assertions have them.
+FILES = {"key_file", "certificate_file", "tls_key_file", "tls_certificate_file", "assertion_file"}
+PLATFORM = platform(None, "CI_TOKEN")
+
+EXTRAS = pytest.mark.parametrize("extra", [BY_SECRET, BY_KEYS, BY_THE_PLATFORM], ids=["secret", "keys", "platform"])
 
 
 def read(connection: Any) -> ConnectionSettings:
-    return read_connection(cast("ConnectionFields", connection), ProviderConfig())
+    # What needs an allowed server and what such a server does not allow do not go together.
+    config = PLATFORM if "assertion_env" in str(connection.extra) else ANY
+    return read_connection(cast("ConnectionFields", connection), config)
 
 
-EXPECTED = read(fields(EXTRA, password=SECRET))
+def expected(extra: dict[str, Any]) -> ConnectionSettings:
+    return read(fields(json.dumps(extra), password=SECRET))
+
+
+def test_every_field_makes_the_journey() -> None:
+    assert {*BY_SECRET, *BY_KEYS, *BY_THE_PLATFORM} | FILES == set(CONN_FIELDS)
 
 
 def classes() -> list[Any]:
@@ -60,21 +108,28 @@ def from_environment(value: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return [BaseHook.get_connection("shop"), core.get_connection_from_secrets("shop")]
 
 
-def test_a_json_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+@EXTRAS
+def test_a_json_environment_variable(extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"conn_type": "oauth2", "host": TOKEN_URL, "login": CLIENT_ID, "password": SECRET}
-    for extra in (EXTRA, json.dumps(EXTRA)):
-        for connection in from_environment(json.dumps({**plain, "extra": extra}), monkeypatch):
-            assert read(connection) == EXPECTED
+    for written in (extra, json.dumps(extra)):
+        for connection in from_environment(json.dumps({**plain, "extra": written}), monkeypatch):
+            assert read(connection) == expected(extra)
 
 
-def test_a_uri_environment_variable_with_one_parameter_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for connection in from_environment(connection_uri(EXTRA, SECRET), monkeypatch):
-        assert read(connection) == EXPECTED
+@EXTRAS
+def test_a_uri_environment_variable_with_one_parameter_an_extra(
+    extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for connection in from_environment(connection_uri(extra, SECRET), monkeypatch):
+        assert read(connection) == expected(extra)
 
 
-def test_a_uri_environment_variable_with_the_extra_as_one_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
-    for connection in from_environment(connection_uri({"__extra__": json.dumps(EXTRA)}, SECRET), monkeypatch):
-        assert read(connection) == EXPECTED
+@EXTRAS
+def test_a_uri_environment_variable_with_the_extra_as_one_parameter(
+    extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for connection in from_environment(connection_uri({"__extra__": json.dumps(extra)}, SECRET), monkeypatch):
+        assert read(connection) == expected(extra)
 
 
 def test_a_uri_with_numbers_in_the_place_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +153,8 @@ def test_a_number_that_a_uri_would_change_is_refused_or_kept_as_it_was_written(
                 read(connection)
 
 
-def test_the_uri_that_airflow_writes_itself_is_read_again() -> None:
+@EXTRAS
+def test_the_uri_that_airflow_writes_itself_is_read_again(extra: dict[str, Any]) -> None:
     for connection_class in classes():
         written = connection_class(
             conn_id="shop",
@@ -106,7 +162,7 @@ def test_the_uri_that_airflow_writes_itself_is_read_again() -> None:
             host=TOKEN_URL,
             login=CLIENT_ID,
             password=SECRET,
-            extra=json.dumps(EXTRA),
+            extra=json.dumps(extra),
         ).get_uri()
         for reader in classes():
             again = (
@@ -114,10 +170,11 @@ def test_the_uri_that_airflow_writes_itself_is_read_again() -> None:
                 if hasattr(reader, "_parse_from_uri")
                 else reader.from_uri(written, conn_id="shop")
             )
-            assert read(again) == EXPECTED
+            assert read(again) == expected(extra)
 
 
-def test_the_json_that_airflow_writes_itself_is_read_again() -> None:
+@EXTRAS
+def test_the_json_that_airflow_writes_itself_is_read_again(extra: dict[str, Any]) -> None:
     for connection_class in classes():
         written = connection_class(
             conn_id="shop",
@@ -125,10 +182,10 @@ def test_the_json_that_airflow_writes_itself_is_read_again() -> None:
             host=TOKEN_URL,
             login=CLIENT_ID,
             password=SECRET,
-            extra=json.dumps(EXTRA),
+            extra=json.dumps(extra),
         ).as_json()
         for reader in classes():
-            assert read(reader.from_json(written, conn_id="shop")) == EXPECTED
+            assert read(reader.from_json(written, conn_id="shop")) == expected(extra)
 
 
 def test_the_form_stores_what_was_left_blank_as_null_or_as_an_empty_object() -> None:
@@ -143,10 +200,11 @@ def test_the_form_stores_what_was_left_blank_as_null_or_as_an_empty_object() -> 
         assert read(connection) == read(fields(password=SECRET))
 
 
-def test_the_rest_api_s_connection_body_is_read() -> None:
+@EXTRAS
+def test_the_rest_api_s_connection_body_is_read(extra: dict[str, Any]) -> None:
     body = {
         "connection_id": "shop", "conn_type": "oauth2", "host": TOKEN_URL, "login": CLIENT_ID, "password": SECRET,
-        "schema": None, "port": None, "extra": json.dumps(EXTRA),
+        "schema": None, "port": None, "extra": json.dumps(extra),
     }  # fmt: skip
     try:
         bodies = importlib.import_module("airflow.api_fastapi.core_api.datamodels.connections")
@@ -157,4 +215,4 @@ def test_the_rest_api_s_connection_body_is_read() -> None:
     members["conn_id"] = members.pop("connection_id", "shop")
     known = {"conn_id", "conn_type", "host", "login", "password", "schema", "port", "extra"}
     core = importlib.import_module("airflow.models.connection").Connection
-    assert read(core(**{name: value for name, value in members.items() if name in known})) == EXPECTED
+    assert read(core(**{name: value for name, value in members.items() if name in known})) == expected(extra)

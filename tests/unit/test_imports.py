@@ -11,6 +11,10 @@ HEAVY = (
     *("requests", "urllib3", "aiohttp", "httpx", "cryptography.hazmat.primitives.ciphers.aead", "jwt", "filelock"),
     *("jmespath", "ijson", "xmltodict", "pyarrow", "fsspec", "backports.zstd", "sqlalchemy", "tenacity"),
 )
+OF_KEYS = (
+    *("jwt", "cryptography.x509", "cryptography.hazmat.primitives.serialization"),
+    *(f"airflow_oauth_provider.{name}" for name in ("oauth2.keys", "oauth2.assertion", "oauth2.jws", "files")),
+)
 FIRST = "from airflow.providers.common.compat.sdk import BaseOperator, BaseHook, conf"
 
 
@@ -71,6 +75,31 @@ def test_a_task_that_pulls_is_made_without_a_heavy_library(module: str, call: st
     added = set(done.stdout.split("\n")[-2].split())
     assert "airflow_oauth_provider.pull.plan" in added
     assert {library.partition(".")[0] for library in heavy(added)} <= {"jmespath"}  # which compiles the paths
+
+
+def loaded_by_reading(extra: str, more: str = "") -> set[str]:
+    """Return what a fresh interpreter loads to read a connection, of what only keys need."""
+    code = (
+        f"import sys; {FIRST}; {more}from tests.support.made_up import fields; "
+        "from airflow_oauth_provider.config import ProviderConfig; before = set(sys.modules); "
+        "from airflow_oauth_provider.connection import read_connection; "
+        f"read_connection(fields({extra}), ProviderConfig()); print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.split("\n")[-2].split() if name.startswith(OF_KEYS)}
+
+
+@pytest.mark.parametrize(
+    "extra", ["{}", "{'auth_method': 'none', 'dpop': True, 'discover': True, 'rar': {'type': 'a'}}"]
+)
+def test_settings_are_read_without_cryptography_where_there_is_no_key(extra: str) -> None:
+    assert loaded_by_reading(extra) == set()
+
+
+def test_a_key_is_what_loads_cryptography() -> None:
+    key = "{'auth_method': 'private_key_jwt', 'private_key': pem(made_key('P-256'))}"
+    more = "from tests.support.keys import made_key, pem; "
+    assert "airflow_oauth_provider.oauth2.keys" in loaded_by_reading(key, more)
 
 
 def test_the_package_itself_imports_nothing() -> None:

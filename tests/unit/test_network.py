@@ -16,6 +16,7 @@ from airflow_oauth_provider.network import (
     certificate_problem,
     describe,
     is_loopback,
+    means_this_machine,
     misconfiguration,
     never_connected,
     proxies_for,
@@ -64,6 +65,20 @@ def test_loopback_is_never_reached_by_a_proxy(url: str, monkeypatch: pytest.Monk
     assert (
         proxies_for(url, Transport(proxies=(("https", "http://p.example.com"), ("http", "http://p.example.com")))) == {}
     )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.1", "0.0.0.0", "2130706433", "0x7f000001", "[::1]",
+     "[::]", "[::ffff:127.0.0.1]", "ip6-localhost"],
+)  # fmt: skip
+def test_whatever_spelling_means_this_machine(host: str) -> None:
+    assert means_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "[2001:db8::1]", ""])
+def test_other_hosts_do_not_mean_this_machine(host: str) -> None:
+    assert not means_this_machine(host)
 
 
 def test_the_connections_proxies_beat_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +191,12 @@ def test_another_tls_failure_is_named() -> None:
     failed = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
     failed.reason = "WRONG_VERSION_NUMBER"
     assert describe(requests.exceptions.SSLError(failed)) == "TLS failed (WRONG_VERSION_NUMBER)"
+
+
+def test_a_handshake_that_failed_may_have_wanted_a_certificate() -> None:
+    failed = ssl.SSLError(1, "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure")
+    failed.reason = "SSLV3_ALERT_HANDSHAKE_FAILURE"
+    assert "may want a client certificate" in describe(requests.exceptions.SSLError(failed))
 
 
 def test_a_description_never_holds_url_or_query() -> None:

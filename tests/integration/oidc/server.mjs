@@ -10,8 +10,9 @@ import { createServer } from 'node:http';
 
 import { Provider } from 'oidc-provider';
 
-// The library greets on stdout, which belongs to the one line that the tests read.
-console.info = console.error;
+import { answer, clientNamedBy, endWithTheTests, introduce, keepStdoutClean } from './wire.mjs';
+
+keepStdoutClean();
 
 const clients = Object.values(JSON.parse(readFileSync(new URL('clients.json', import.meta.url), 'utf8')));
 const lifetimes = new Map(clients.map((client) => [client.client_id, client.lifetime_s]));
@@ -50,21 +51,6 @@ function configuration() {
     },
     ttl: { ClientCredentials: (ctx, token, client) => lifetimes.get(client.clientId) },
   };
-}
-
-function answer(response, status, body, headers = {}) {
-  const text = JSON.stringify(body);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers });
-  response.end(text);
-}
-
-function clientNamedBy(ctx) {
-  const { authorization } = ctx.headers;
-  if (authorization === undefined) {
-    return ctx.oidc?.params?.client_id;
-  }
-  const [id] = Buffer.from(authorization.split(' ')[1] ?? '', 'base64').toString('utf8').split(':');
-  return decodeURIComponent(id.replace(/\+/g, '%20'));
 }
 
 async function keepTheBooks(ctx, next) {
@@ -150,12 +136,6 @@ server.listen(0, '127.0.0.1', () => {
       authorizationServer(request, response);
     }
   });
-  process.stdout.write(`${JSON.stringify({ issuer, port: server.address().port })}\n`);
+  introduce({ issuer });
 });
-
-function stop() {
-  server.close(() => process.exit(0));
-  server.closeAllConnections();
-}
-process.on('SIGTERM', stop);
-process.stdin.on('end', stop).on('close', stop).resume();
+endWithTheTests(server);

@@ -92,6 +92,12 @@ def test_the_query_is_not_shown() -> None:
     assert describe_call(answer(400).request) == "GET https://api.example.com/v1/orders"
 
 
+def test_a_fragment_is_not_shown() -> None:
+    refused = answer(404)
+    refused.request.url = "https://api.example.com/v1/orders#made-up-secret"
+    assert str(error_of(refused, Redactor([]))).startswith("GET https://api.example.com/v1/orders answered 404")
+
+
 def test_the_body_is_cut_to_1000_characters() -> None:
     text = str(error(400, b"x" * 100_000))
     assert "x" * 999 + "…" in text

@@ -4,7 +4,13 @@ import random
 
 import pytest
 
-from airflow_oauth_provider.oauth2.challenge import Challenge, parse_challenges, refuses_token
+from airflow_oauth_provider.oauth2.challenge import (
+    Challenge,
+    asks_for_nonce,
+    error_in,
+    parse_challenges,
+    refuses_token,
+)
 
 
 @pytest.mark.statement(20)
@@ -71,6 +77,73 @@ def test_invalid_token_and_no_challenge_at_all_refuse_the_token(header: str | No
 )
 def test_another_scheme_or_another_complaint_does_not_refuse_the_token(header: str) -> None:
     assert not refuses_token(header)
+
+
+@pytest.mark.statement(47)
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        'DPoP error="invalid_token"',
+        'dpop error="invalid_token", algs="ES256"',
+        'DPoP algs="ES256 PS256"',
+        'Bearer realm="x", DPoP error="invalid_token"',
+        'Bearer error="insufficient_scope", dpop ERROR=invalid_token',
+        'DPoP algs="ES256", DPoP error="invalid_token"',
+    ],
+)
+def test_invalid_token_refuses_a_bound_token_and_asks_for_no_nonce(header: str | None) -> None:
+    assert refuses_token(header, "dpop")
+    assert not asks_for_nonce(header)
+
+
+@pytest.mark.statement(44)
+@pytest.mark.parametrize(
+    "header",
+    [
+        'DPoP error="use_dpop_nonce"',
+        'dpop error="use_dpop_nonce", error_description="a nonce, please"',
+        'Bearer error="invalid_token", DPoP algs="ES256", error="use_dpop_nonce"',
+        'Bearer realm="x",dpop error=use_dpop_nonce',
+        'DPoP algs="ES256", DPoP error="use_dpop_nonce"',
+    ],
+)
+def test_a_demand_for_a_nonce_does_not_refuse_the_token(header: str) -> None:
+    assert asks_for_nonce(header)
+    assert not refuses_token(header, "dpop")
+
+
+@pytest.mark.statement(47)
+@pytest.mark.parametrize(
+    "header",
+    [
+        'DPoP error="invalid_dpop_proof"',
+        'DPoP algs="ES256", DPoP error="invalid_dpop_proof"',
+        'Bearer error="invalid_token"',
+        'Bearer error="use_dpop_nonce"',
+        'DPoP error="insufficient_scope", Bearer error="invalid_token"',
+        'Basic realm="DPoP error=use_dpop_nonce"',
+    ],
+)
+def test_other_complaints_neither_refuse_a_bound_token_nor_ask_for_a_nonce(header: str) -> None:
+    assert not refuses_token(header, "dpop")
+    assert not asks_for_nonce(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "error"),
+    [
+        (None, "dpop", None),
+        ("DPoP, Bearer", "dpop", None),
+        ('Bearer error="a", DPoP error="b"', "dpop", "b"),
+        ('Bearer error="a", DPoP error="b"', "bearer", "a"),
+        ('Basic error="c", Bearer realm="x"', "bearer", "c"),
+    ],
+)
+def test_the_error_is_the_one_of_our_scheme_or_else_the_first(
+    header: str | None, scheme: str, error: str | None
+) -> None:
+    assert error_in(header, scheme) == error
 
 
 @pytest.mark.parametrize(

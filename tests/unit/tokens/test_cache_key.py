@@ -7,12 +7,14 @@ import pytest
 
 from airflow_oauth_provider.oauth2.settings import ClientSettings, Transport
 from airflow_oauth_provider.tokens.cache_key import CacheKeys, cache_keys
+from airflow_oauth_provider.tokens.credential import credential_of
 from airflow_oauth_provider.tokens.seal import seals_for
 from tests.support.made_up import SECRET, client_settings
 
 
 def keys(settings: ClientSettings) -> CacheKeys:
-    return cache_keys(settings, seals_for(settings)[0].fingerprint)
+    credential = credential_of(settings)
+    return cache_keys(settings, credential, seals_for(settings, credential)[0].fingerprint)
 
 
 BASE: dict[str, Any] = {"scope": "a b", "audience": "urn:x", "extra_params": (("tenant", "acme"),)}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import logging
 import socket
 import ssl
@@ -13,6 +15,7 @@ import pytest
 import requests
 
 from airflow_oauth_provider.exceptions import (
+    AssertionUnavailableError,
     CertificateError,
     InvalidClientError,
     OAuth2Error,
@@ -20,8 +23,10 @@ from airflow_oauth_provider.exceptions import (
     TokenRefusedError,
     TokenResponseError,
 )
-from airflow_oauth_provider.oauth2.settings import Transport
-from airflow_oauth_provider.tokens.endpoint import MAX_BODY_BYTES, TokenEndpoint
+from airflow_oauth_provider.oauth2.settings import AssertionSource, Transport
+from airflow_oauth_provider.tokens.assertions import vouched_for
+from airflow_oauth_provider.tokens.endpoint import TokenEndpoint
+from airflow_oauth_provider.tokens.exchange import MAX_BODY_BYTES
 from tests.support.clock import Clock
 from tests.support.made_up import SECRET, client_settings
 from tests.support.servers import OAuthServer, Reply, free_port
@@ -53,6 +58,30 @@ def test_it_posts_and_asks_for_an_answer_that_is_not_compressed(server: OAuthSer
     assert (seen.method, seen.query) == ("POST", [])
     assert seen.headers["accept-encoding"] == "identity"
     assert seen.headers["user-agent"].startswith("airflow-oauth-provider/")
+
+
+@pytest.mark.statement(51)
+def test_no_token_is_fetched_in_the_name_of_another_identity_than_the_one_that_shares_it(
+    server: OAuthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def jwt(sub: str, number: int) -> str:
+        claims = {"iss": "https://cluster.example", "sub": sub, "jti": number}
+        return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.made-up"
+
+    endpoint = TokenEndpoint(
+        client_settings(
+            token_endpoint=f"{server.url}/token",
+            auth_method="workload_identity",
+            assertion_source=AssertionSource(variable="MADE_UP"),
+        ),
+        vouched_for=vouched_for(jwt("one", 1)),
+    )
+    monkeypatch.setenv("MADE_UP", jwt("another", 1))
+    with pytest.raises(AssertionUnavailableError, match="vouches for somebody else"):
+        endpoint.fetch()
+    assert server.token_requests == []
+    monkeypatch.setenv("MADE_UP", jwt("one", 2))
+    assert endpoint.fetch().value in server.tokens
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -202,7 +231,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_not_tried_again(
     def refuse(*_: Any, **__: Any) -> requests.Response:
         raise requests.exceptions.SSLError(problem)
 
-    monkeypatch.setattr(requests.Session, "post", refuse)
+    monkeypatch.setattr(requests.Session, "request", refuse)
     with pytest.raises(CertificateError, match=r"self-signed certificate.*verify of the connection"):
         endpoint.fetch()
     assert clock.slept == []
@@ -214,7 +243,7 @@ def test_a_machine_without_a_thread_left_still_gets_its_token(
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("airflow_oauth_provider.tokens.endpoint.bounded", refuse)
+    monkeypatch.setattr("airflow_oauth_provider.tokens.exchange.bounded", refuse)
     assert endpoint.fetch().value in server.tokens
 
 
@@ -222,8 +251,8 @@ def test_an_exchange_that_does_not_get_as_far_as_a_socket_ends_too(
     endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolved = threading.Event()
-    monkeypatch.setattr("airflow_oauth_provider.tokens.endpoint._GRACE_S", 0.05)
-    monkeypatch.setattr(requests.Session, "post", lambda *_, **__: resolved.wait(30))
+    monkeypatch.setattr("airflow_oauth_provider.tokens.exchange._GRACE_S", 0.05)
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: resolved.wait(30))
     with pytest.raises(TokenEndpointUnavailableError, match="did not finish"):
         endpoint.fetch_once(0.1)
     resolved.set()

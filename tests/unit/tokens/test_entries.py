@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from airflow_oauth_provider.exceptions import InvalidClientError
+from airflow_oauth_provider.oauth2.dpop import ProofKey
+from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.tokens.credential import credential_of
 from airflow_oauth_provider.tokens.refusals import Refusal, Scope
 from airflow_oauth_provider.tokens.seal import seals_for
 from tests.support.made_up import access_token, client_settings
 from tests.support.token_sources import Processes
 
 NOW = 1_790_000_000.0
+SEAL = seals_for(client_settings(), credential_of(client_settings()))[0]
 
 
 def test_a_token_that_one_process_wrote_is_read_by_another() -> None:
@@ -57,10 +61,27 @@ def test_a_token_sealed_for_one_request_is_a_miss_under_the_name_of_another() ->
 def test_a_sealed_entry_that_is_no_token_is_a_miss(members: Any) -> None:
     processes = Processes()
     entries = processes.entries()
-    sealed = seals_for(client_settings())[0].close("token", entries.keys.request, json.dumps(members).encode())
+    sealed = SEAL.close("token", entries.keys.request, json.dumps(members).encode())
     processes.store.write(f"{entries.keys.request}.token", sealed, expected=None, ttl_s=60)
     assert entries.token() is None
     assert entries.generation() == 1
+
+
+def test_a_bound_token_that_lies_beside_another_ones_key_is_a_miss() -> None:
+    processes = Processes()
+    entries, key = processes.entries(), ProofKey.generate("ES256")
+    members = {"value": "x", "token_type": "DPoP", "scope": None, "issued_at": 1, "expires_at": 2**40, "base_url": None}
+
+    def stored(jkt: str) -> AccessToken | None:
+        written = json.dumps({**members, "proof_key": key.private_jwk(), "jkt": jkt}).encode()
+        sealed = SEAL.close("token", entries.keys.request, written)
+        processes.store.write(f"{entries.keys.request}.token", sealed, expected=None, ttl_s=60)
+        found = entries.token()
+        return None if found is None else found.token
+
+    assert stored(ProofKey.generate("ES256").thumbprint) is None
+    assert (token := stored(key.thumbprint)) is not None
+    assert token.proof_key == key
 
 
 @pytest.mark.statement(56)
@@ -77,7 +98,7 @@ def test_garbage_is_a_miss(sealed: bytes) -> None:
 def test_a_sealed_text_that_is_not_json_is_a_miss() -> None:
     processes = Processes()
     entries = processes.entries()
-    sealed = seals_for(client_settings())[0].close("token", entries.keys.request, b"\xff not json")
+    sealed = SEAL.close("token", entries.keys.request, b"\xff not json")
     processes.store.write(f"{entries.keys.request}.token", sealed, expected=None, ttl_s=60)
     assert entries.token() is None
 

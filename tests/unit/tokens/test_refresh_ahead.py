@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,7 @@ from airflow_oauth_provider.oauth2.token import AccessToken
 from airflow_oauth_provider.tokens.refusals import Refusal, Scope
 from airflow_oauth_provider.tokens.source import TokenSource
 from tests.support.clock import Clock
-from tests.support.token_sources import Processes
-
-
-def settle() -> None:
-    """Wait for the background threads."""
-    for thread in threading.enumerate():
-        if thread.name == "oauth2-refresh":
-            thread.join()
+from tests.support.token_sources import Processes, settle
 
 
 def due(clock: Clock, processes: Processes, number: int = 1) -> list[TokenSource]:
@@ -169,3 +163,70 @@ def test_python_that_shuts_down_and_starts_no_thread_does_not_fail_the_call(
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert source.get().value == "token-1"
+
+
+def test_who_comes_second_looks_once_and_takes_no_lease(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = Processes()
+    first, second = due(clock, processes, 2)
+    first.get()
+    settle()
+    asked: list[str] = []
+    for operation in ("read", "write", "try_lease"):
+        real = getattr(processes.store, operation)
+
+        def noted(*args: Any, _real: Any = real, _operation: str = operation, **kwargs: Any) -> Any:
+            asked.append(_operation)
+            return _real(*args, **kwargs)
+
+        monkeypatch.setattr(processes.store, operation, noted)
+    assert second.get().value == "token-1"
+    settle()
+    assert second.get().value == "token-2"
+    assert asked == ["read"]
+
+
+def test_a_task_that_ends_half_way_keeps_nobody_waiting_for_long(clock: Clock) -> None:
+    processes = Processes(lifetime_s=20)
+    source = processes.start()
+    source.get()
+    clock.advance(17.3)  # wherever in the advisory window this process begins to look
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow() -> AccessToken:
+        began.set()
+        assert go_on.wait(30)
+        return processes.endpoint.token()
+
+    processes.endpoint.script = [slow]
+    source.get()
+    assert began.wait(30)
+    assert processes.entries().try_lease() is None
+    clock.advance(10.1)
+    lease = processes.entries().try_lease()
+    assert lease is not None
+    processes.entries().release(lease)
+    go_on.set()
+    settle()
+
+
+def test_nobody_takes_the_lease_again_and_again_to_look_at_a_pause(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = Processes()
+    first, second = due(clock, processes, 2)
+    processes.endpoint.script = [TokenEndpointUnavailableError("down")]
+    first.get()
+    settle()
+    leases: list[str] = []
+    real = processes.store.try_lease
+
+    def noted(name: str, lasts_s: float) -> Any:
+        leases.append(name)
+        return real(name, lasts_s)
+
+    monkeypatch.setattr(processes.store, "try_lease", noted)
+    for _ in range(4):
+        second.get()
+        settle()
+        clock.advance(6)
+    assert len(leases) == 1

@@ -71,7 +71,9 @@ def test_throttling_is_remembered_for_retry_after_and_at_most_an_hour(pause_s: f
     assert remembered_s(throttled(pause_s, status=503)) == seconds
 
 
-@pytest.mark.parametrize("failure", [InvalidClientError("x"), InvalidScopeError("x"), TokenRefusedError("x")])
+@pytest.mark.parametrize(
+    "failure", [InvalidClientError("x"), InvalidScopeError("x"), TokenRefusedError("x"), throttled()], ids=repr
+)
 def test_a_refusal_is_remembered_for_60_s_doubling_to_10_min_while_it_repeats(failure: OAuth2Error) -> None:
     refusal, seconds, now = None, [], NOW
     for _ in range(6):
@@ -87,7 +89,7 @@ def test_a_refusal_is_remembered_for_60_s_doubling_to_10_min_while_it_repeats(fa
         TokenEndpointUnavailableError("x"),
         TokenResponseError("x"),
         InvalidGrantError("x"),
-        throttled(),
+        throttled(status=503),
         CertificateError("x"),
         SettingsError("no CA bundle on this machine"),
     ],
@@ -114,7 +116,7 @@ def test_the_error_says_that_it_is_remembered_since_when_and_how_to_forget_it() 
     assert str(error).startswith("invalid_client: no. (Remembered since 14:13:20 UTC")
     assert "before 14:14:20 UTC" in str(error)
     assert "A changed connection is tried at once" in str(error)
-    assert "Test ends it" in str(error)
+    assert "Test and airflow-oauth2 forget end it" in str(error)
     assert (error.status_code, error.error, error.request_id) == (401, "invalid_client", "r-1")
     assert error.retry_after_s is None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_oauth_provider.config import ProviderConfig
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.oauth2.settings import ClientSettings
 from airflow_oauth_provider.tokens import registry
@@ -19,13 +20,15 @@ UID = str(os.geteuid())
 def source(
     home: Path, settings: ClientSettings | None = None, url: str = "file://", keys: tuple[str, ...] = ()
 ) -> TokenSource:
-    return registry.token_source(settings or client_settings(), store_url=url, store_keys=keys, airflow_home=home)
+    config = ProviderConfig(token_store=url, token_store_keys=keys, airflow_home=home)
+    return registry.token_source(settings or client_settings(), config)
 
 
 def place(url: str) -> str:
     """Return where the store lies, which is settled by its first use."""
-    registry._stores[url].read("made-up")
-    return registry._stores[url].describe()
+    store = registry._stores[url, ""]
+    store.read("made-up")
+    return store.describe()
 
 
 def test_every_hook_of_one_client_gets_the_same_source_and_another_client_another(tmp_path: Path) -> None:
@@ -46,6 +49,7 @@ def test_a_store_may_lie_in_a_named_folder(tmp_path: Path, name: str) -> None:
     url = (tmp_path / name).as_uri()
     source(tmp_path / "home", url=url)
     assert place(url) == f"{url}/{UID}"
+    registry._stores[url, ""].write("made-up", b"sealed", expected=0, ttl_s=60)
     assert (tmp_path / name / UID).is_dir()
     assert not (tmp_path / "home").exists()
 
@@ -57,7 +61,17 @@ def test_a_memory_store_writes_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://user:made-up-pw@host", "file://host/path", "variable://", "nonsense", "", "http://x"]
+    "url",
+    [
+        "rediss+tcp://user:made-up-pw@host",
+        "file://host/path",
+        "variable://x",
+        "nonsense",
+        "",
+        "http://x",
+        "redis://[",
+        "a:b:c",
+    ],
 )
 def test_there_is_no_other_store(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="token_store") as caught:
@@ -87,6 +101,25 @@ def test_where_nothing_is_writable_tokens_stay_in_memory_and_that_is_said_once(
     source(tmp_path, client_settings(scope="other"))
     assert place("file://") == "memory://"
     assert len([r for r in caplog.records if "shares its tokens with no other" in r.getMessage()]) == 1
+
+
+def test_a_store_that_has_not_given_its_key_just_now_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang(_: FileStore) -> bytes:
+        raise TimeoutError("made up")
+
+    nothing_lasting = client_settings(client_secret="", auth_method="none")
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "own_key", hang)
+        alone = source(tmp_path, nothing_lasting)
+    registry._stores["file://", ""]._skipped_until = 0.0
+
+    shared = source(tmp_path, nothing_lasting)
+
+    assert shared is not alone
+    assert shared is source(tmp_path, nothing_lasting)
+    assert "token_store_key" not in caplog.text
 
 
 def test_the_number_of_sources_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,3 +121,29 @@ def test_a_test_that_fails_leaves_the_stored_token_alone() -> None:
     with pytest.raises(TokenEndpointUnavailableError):
         processes.start().fetch_new()
     assert processes.start().get().value == "token-1"
+
+
+def test_a_quota_without_an_end_in_sight_is_remembered_for_longer_each_time_and_says_when_to_come_back(
+    clock: Clock,
+) -> None:
+    processes = Processes()
+    processes.endpoint.script = [TokenEndpointUnavailableError("slow", status_code=429) for _ in range(6)]
+    waits = []
+    for _ in range(6):
+        with pytest.raises(TokenEndpointUnavailableError) as first:
+            processes.start().get()
+        with pytest.raises(TokenEndpointUnavailableError, match="Remembered since") as second:
+            processes.start().get()
+        assert second.value.retry_after_s == pytest.approx(first.value.retry_after_s, abs=1)
+        waits.append(first.value.retry_after_s)
+        clock.advance((first.value.retry_after_s or 0) + 1)
+    assert waits == pytest.approx([60, 120, 240, 480, 600, 600], abs=1)
+    assert processes.start().get().value == "token-1"
+
+
+def test_whoever_meets_an_outage_is_told_when_the_server_is_asked_again() -> None:
+    processes = Processes()
+    processes.endpoint.script = [DOWN]
+    with pytest.raises(TokenEndpointUnavailableError) as caught:
+        processes.start().get()
+    assert caught.value.retry_after_s == pytest.approx(5, abs=1)

@@ -102,3 +102,17 @@ def test_without_a_store_a_renewal_is_remembered_by_the_process(clock: Clock, mo
     with pytest.raises(ApiRefusedTokenError):
         source.renew(renewed)
     assert len(processes.endpoint.asked) == 2
+
+
+def test_a_store_that_did_not_answer_for_a_moment_does_not_bring_the_refused_token_back(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = Processes()
+    source = processes.start()
+    refused = source.get()
+    clock.advance(100)
+    # What is asked for just before the fetch: the generation on which its token builds.
+    monkeypatch.setattr(source._entries, "generation", lambda: 0)
+    monkeypatch.setattr(source._entries, "drop_token", lambda _: None)
+    assert source.renew(refused).value == "token-2"
+    assert source.get().value == processes.start().get().value == "token-2"

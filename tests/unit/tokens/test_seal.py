@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_oauth_provider.tokens import seal
+from airflow_oauth_provider.tokens.credential import credential_of
 from airflow_oauth_provider.tokens.seal import Seal, seals_for
 from tests.support.made_up import SECRET, client_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PLAIN = b'{"value": "made-up-token"}'
 
@@ -17,8 +21,13 @@ def _a_process_that_derived_no_key_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seal, "_roots", {})
 
 
-def one(**changes: str) -> Seal:
-    return seals_for(client_settings(**changes))[0]
+def seals(store_keys: Sequence[str] = (), own_key: bytes | None = None, **changes: Any) -> list[Seal]:
+    settings = client_settings(**changes)
+    return seals_for(settings, credential_of(settings), store_keys, own_key)
+
+
+def one(**changes: Any) -> Seal:
+    return seals(**changes)[0]
 
 
 def test_what_was_sealed_opens_in_another_process() -> None:
@@ -107,8 +116,7 @@ def test_a_secret_of_31_characters_is_stretched(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_store_key_replaces_stretching_and_is_needed_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(hashlib, "scrypt")
-    settings = client_settings(client_secret="hunter2")
-    keyed, other = seals_for(settings, ["key one"])[0], seals_for(settings, ["key two"])[0]
+    keyed, other = (seals([key], client_secret="hunter2")[0] for key in ("key one", "key two"))
     sealed = keyed.close("token", "name", PLAIN)
     assert keyed.open("token", "name", sealed) == PLAIN
     assert other.open("token", "name", sealed) is None
@@ -116,8 +124,8 @@ def test_a_store_key_replaces_stretching_and_is_needed_to_open(monkeypatch: pyte
 
 
 def test_the_first_store_key_writes_and_all_read() -> None:
-    old = seals_for(client_settings(), ["old"])
-    rotated = seals_for(client_settings(), ["new", "old"])
+    old = seals(["old"])
+    rotated = seals(["new", "old"])
     assert len(rotated) == 2
     assert rotated[1].open("token", "name", old[0].close("token", "name", PLAIN)) == PLAIN
     assert old[0].open("token", "name", rotated[0].close("token", "name", PLAIN)) is None

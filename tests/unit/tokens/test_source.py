@@ -207,6 +207,6 @@ def test_a_holder_that_slept_past_its_lease_does_not_overwrite_a_newer_token(clo
 def test_no_secret_or_token_stands_in_the_repr_of_a_source() -> None:
     source = Processes().start()
     token = source.get()
-    for shown in (repr(source), repr(source._held), repr(source._entries.token())):
+    for shown in (repr(source), repr(source._shelf.held), repr(source._entries.token())):
         assert token.value not in shown
         assert SECRET not in shown

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
-from airflow_oauth_provider.exceptions import OAuth2Error
+from airflow_oauth_provider.exceptions import OAuth2Error, TokenEndpointUnavailableError
 from airflow_oauth_provider.oauth2.token import AccessToken
 from airflow_oauth_provider.tokens import source as source_module
 from tests.support.clock import Clock
@@ -70,9 +71,9 @@ def test_a_process_that_finds_the_refresh_already_done_takes_it(clock: Clock) ->
     quick.get()
     clock.advance(3600 - 300)
     quick.fetch_new()
-    held = slow._held
+    held = slow._shelf.held
     assert held is not None
-    slow._refresh_ahead(held)
+    slow._early.run(held)
     assert slow.get().value == "token-2"
     assert len(processes.endpoint.asked) == 2
 
@@ -104,3 +105,18 @@ def test_a_forked_child_is_not_locked_by_a_thread_of_its_parent() -> None:
     thread.join()
     with open(reading) as pipe:
         assert pipe.read() == "token-1"
+
+
+def test_a_process_whose_own_token_has_ended_goes_on_with_the_stored_one_while_the_server_is_down(
+    clock: Clock,
+) -> None:
+    processes = Processes()
+    warm = processes.start()
+    warm.get()
+    clock.advance(3600 - 30)
+    # Another process was given one that ends later, but not much.
+    stored = processes.endpoint.token(lifetime_s=3600, issued_at=time.time() - 3540, expires_at=time.time() + 60)
+    assert processes.entries().write_token(stored, expected=1)
+    clock.advance(30)
+    processes.endpoint.script = [TokenEndpointUnavailableError("down")] * 9
+    assert warm.get().value == processes.start().get().value == stored.value

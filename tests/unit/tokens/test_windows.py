@@ -84,6 +84,24 @@ def test_a_stored_token_never_lives_longer_than_was_granted(
     assert stored_life_s(token, NOW) == pytest.approx(life_s)
 
 
+@pytest.mark.statement(53)
+@pytest.mark.parametrize(
+    ("issued_ago_s", "ttl_s", "life_s"),
+    [
+        (600, 3000, 3000),
+        (600, 1000, 1000),  # the clock here is slow, or somebody shortened it
+        (600, 9999, 3000),  # somebody lengthened it
+        (-20, 3600, 3600),
+        (-4000, 3500, 3500),  # the clock of the other host was wrong by more than an hour: the store's was not
+    ],
+)
+def test_a_store_that_keeps_the_time_may_only_shorten_what_the_seal_says(
+    issued_ago_s: float, ttl_s: float, life_s: float
+) -> None:
+    token = access_token(issued_at=NOW - issued_ago_s, expires_at=NOW - issued_ago_s + 3600)
+    assert stored_life_s(token, NOW, ttl_s) == pytest.approx(life_s)
+
+
 @pytest.mark.statement(21)
 @pytest.mark.parametrize(("lifetime_s", "pause_s"), [(3600, 60), (600, 60), (100, 10), (5, 0.5)])
 def test_a_refused_token_is_renewed_when_it_is_older_than_60_s_or_a_tenth_of_its_life(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from airflow_oauth_provider.tokens.stores.base import LEASE_S, MAX_ENTRY_BYTES, Entry
+from airflow_oauth_provider.tokens.stores.base import LEASE_S, MAX_ENTRY_BYTES, Counts, Entry
 from airflow_oauth_provider.tokens.stores.file import FileStore
 from tests.support.clock import Clock
 
@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> FileStore:
+    folder.mkdir(parents=True)
     return FileStore(folder)
 
 
@@ -42,6 +43,23 @@ def test_folder_and_files_are_for_their_owner_alone(folder: Path) -> None:
     assert lease is not None
     assert mode(folder) == 0o700
     assert {mode(path) for path in folder.iterdir()} == {0o600}
+
+
+def test_who_only_looks_makes_no_folder_in_somebody_elses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = os.geteuid()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: uid + 1)
+        store = FileStore(folder)
+    assert (store.read("name"), store.counts("name")) == (Entry(), Counts(0, 0))
+    assert not folder.parent.exists()
+    assert store.write("name", b"sealed", expected=0, ttl_s=60)
+    assert store.read("name") == Entry(1, b"sealed")
+
+
+def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        FileStore(tmp_path / "file" / "oauth2_tokens" / "1000")
 
 
 def test_a_folder_of_ours_that_others_may_read_is_closed(folder: Path) -> None:
@@ -222,6 +240,21 @@ def test_files_whose_end_is_a_day_past_are_swept_once_an_hour(store: FileStore, 
     assert (folder / "store.lock").exists()
 
 
+def test_counts_outlive_a_month_between_two_runs(store: FileStore, folder: Path, clock: Clock) -> None:
+    store.count("name", made=1)
+    for seconds in (15 * 86_400, 14 * 86_400):
+        clock.advance(seconds)
+        store.write("other", b"x", expected=None, ttl_s=60)
+    assert store.counts("name") == Counts(1, 0)
+    store.count("name", saved=1)
+    clock.advance(29 * 86_400)
+    store.write("other", b"x", expected=None, ttl_s=60)
+    assert store.counts("name") == Counts(1, 1)
+    clock.advance(2 * 86_400)
+    store.write("other", b"x", expected=None, ttl_s=60)
+    assert not (folder / "name.count").exists()
+
+
 def test_sweeping_keeps_no_task_waiting(
     store: FileStore, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,3 +276,41 @@ def test_a_folder_that_vanished_is_made_anew_for_its_owner_alone(store: FileStor
 
 def test_it_says_where_it_is(store: FileStore, folder: Path) -> None:
     assert store.describe() == f"file://{folder}"
+
+
+def test_the_stores_own_key_is_one_for_all_and_for_its_owner_alone(store: FileStore, folder: Path) -> None:
+    key = store.own_key()
+    assert len(key) == 32
+    assert FileStore(folder).own_key() == key
+    assert mode(folder / "store.key") == 0o600
+
+
+def test_the_stores_own_key_outlives_what_is_swept_away(store: FileStore, folder: Path) -> None:
+    key = store.own_key()
+    ended = time.time() - 10 * 86_400
+    os.utime(folder / "store.key", (ended, ended))
+    store.write("name", b"sealed", expected=None, ttl_s=60)
+    assert (folder / "swept").exists()
+    assert store.own_key() == key
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "readable by others", "link", "folder"])
+def test_a_key_that_may_be_somebody_elses_is_replaced(store: FileStore, folder: Path, damage: str) -> None:
+    path, key = folder / "store.key", store.own_key()
+    if damage == "readable by others":
+        path.chmod(0o644)
+    else:
+        path.unlink()
+        planted = folder.parent / "planted"
+        planted.write_bytes(b"p" * 32)
+        planted.chmod(0o600)
+        plant: dict[str, Callable[[], object]] = {
+            "short": lambda: path.write_bytes(b"p" * 31),
+            "long": lambda: path.write_bytes(b"p" * 33),
+            "link": lambda: path.symlink_to(planted),
+            "folder": path.mkdir,
+        }
+        plant[damage]()
+    replaced = store.own_key()
+    assert replaced not in (key, b"p" * 32)
+    assert store.own_key() == replaced

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from airflow_oauth_provider.tokens.stores.base import LEASE_S, Entry
 from airflow_oauth_provider.tokens.stores.memory import MemoryStore
 from tests.support.clock import Clock
@@ -67,3 +71,16 @@ def test_a_lease_can_be_given_back_twice() -> None:
 
 def test_it_says_where_it_is() -> None:
     assert MemoryStore().describe() == "memory://"
+
+
+# Newer Pythons warn of what is tried here.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
+    store = MemoryStore()
+    lease = store.try_lease("name")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if store.try_lease("name") is not None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert lease is not None
+    assert store.try_lease("name") is None
