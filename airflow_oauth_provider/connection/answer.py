@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airflow_oauth_provider.connection.required import choice
+from airflow_oauth_provider.connection.choice import choice
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.oauth2.settings import AnswerDialect
 

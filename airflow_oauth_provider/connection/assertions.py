@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_oauth_provider.connection import entra
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.extra import json_text
 from airflow_oauth_provider.oauth2.settings import (
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.config import ProviderConfig
     from airflow_oauth_provider.extra import Extra
 
-# Set by the platform in each pod (Entra workload identity).
-VARIABLE_OF_THE_PLATFORM = "AZURE_FEDERATED_TOKEN_FILE"
 DEFAULT_TYP = "client-authentication+jwt"
 
 _AUDIENCES = (AUDIENCE_ISSUER, AUDIENCE_ENDPOINT)
@@ -149,12 +147,12 @@ def _named(extra: Extra, config: ProviderConfig, field: str) -> AssertionSource:
 
 
 def _of_the_platform(config: ProviderConfig) -> AssertionSource:
-    if not os.environ.get(VARIABLE_OF_THE_PLATFORM):
+    if not entra.said(entra.ASSERTION_FILE):
         raise SettingsError(
             "auth_method workload_identity needs assertion_file or assertion_env: "
-            f"{VARIABLE_OF_THE_PLATFORM} is not in the environment of this machine."
+            f"{entra.ASSERTION_FILE} is not in the environment of this machine."
         )
-    return AssertionSource(variable=_allowed_variable(VARIABLE_OF_THE_PLATFORM, config))
+    return AssertionSource(variable=_allowed_variable(entra.ASSERTION_FILE, config))
 
 
 def _allowed_variable(name: str, config: ProviderConfig) -> str:

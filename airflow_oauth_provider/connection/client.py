@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.connection import assertions, identity
 from airflow_oauth_provider.connection.answer import read_answer_dialect
+from airflow_oauth_provider.connection.choice import choice
 from airflow_oauth_provider.connection.key_pairs import read_keys
 from airflow_oauth_provider.connection.parameters import read_authorization_details, read_parameters, read_resources
-from airflow_oauth_provider.connection.required import choice
 from airflow_oauth_provider.connection.server import TOKEN_URL, read_server
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.oauth2.settings import (
@@ -39,9 +39,9 @@ def read_client(
     :param transport: gets the certificate that is shown in the TLS handshake
     :raises SettingsError: something is missing, cannot be right, cannot work together, or is not allowed
     """
-    server = read_server(connection.host, extra, config, allow_http=transport.allow_http)
     grant = identity.read_grant(extra)
     method = identity.read_auth_method(extra, connection.password, grant)
+    server = read_server(connection.host, extra, config, method, allow_http=transport.allow_http)
     client_id = identity.read_client_id(connection.login, extra, method, grant)
     secret = identity.read_client_secret(connection.password, extra, method, grant)
     keys = read_keys(extra, config, method, grant)

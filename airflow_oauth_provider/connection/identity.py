@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from airflow_oauth_provider.connection import entra
+from airflow_oauth_provider.connection.choice import choice
 from airflow_oauth_provider.connection.key_pairs import PLAIN
-from airflow_oauth_provider.connection.required import choice
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.extra import refuse_masked_value, refuse_private_key
 from airflow_oauth_provider.oauth2.settings import (
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.extra import Extra
 
 CLIENT_ID, CLIENT_SECRET = "Client ID (the field login)", "Client secret (the field password)"
-# Set by the platform beside its assertion (Entra workload identity).
-CLIENT_ID_OF_THE_PLATFORM = "AZURE_CLIENT_ID"
 
 _GRANTS = {
     "client_credentials": CLIENT_CREDENTIALS,
@@ -56,11 +54,9 @@ def read_client_id(login: str | None, extra: Extra, method: str, grant: str) -> 
     if client_id := _written(login):
         return client_id
     if method == WORKLOAD_IDENTITY:
-        if client_id := _written(os.environ.get(CLIENT_ID_OF_THE_PLATFORM)):
+        if client_id := entra.said(entra.CLIENT_ID):
             return client_id
-        raise SettingsError(
-            f"{CLIENT_ID} is missing, and {CLIENT_ID_OF_THE_PLATFORM} is not in the environment of this machine."
-        )
+        raise SettingsError(f"{CLIENT_ID} is missing, and {entra.CLIENT_ID} is not in the environment of this machine.")
     if method == NONE and (grant == TOKEN_EXCHANGE or (grant == JWT_BEARER and not PLAIN.key_is_set(extra))):
         return ""
     raise SettingsError(f"{CLIENT_ID} is missing.")

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_oauth_provider.connection.required import choice
+from airflow_oauth_provider.connection.choice import choice
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.oauth2.settings import (
     CLIENT_SECRET_JWT,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_oauth_provider.connection.required import required
+from airflow_oauth_provider.connection import entra
 from airflow_oauth_provider.connection.urls import checked_endpoint, checked_url
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.oauth2.settings import WORKLOAD_IDENTITY
 from airflow_oauth_provider.origin import origin_of_setting, shown_url
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ class Server:
     revocation_endpoint: str | None
 
 
-def read_server(host: str | None, extra: Extra, config: ProviderConfig, *, allow_http: bool) -> Server:
+def read_server(host: str | None, extra: Extra, config: ProviderConfig, method: str, *, allow_http: bool) -> Server:
     """
     Return the token endpoint, or the issuer at which it is discovered, and what else is known.
 
     :raises SettingsError: a URL cannot be right, or is not allowed
     """
-    url, issuer = required(host, TOKEN_URL).strip(), extra.text("issuer")
-    if extra.flag("discover"):
+    discover, issuer = extra.flag("discover"), extra.text("issuer")
+    url = _written_or_of_the_platform(host, method, discover=discover)
+    if discover:
         _check_discoverable(url, issuer, config, allow_http=allow_http)
         endpoint, issuer = "", url
     else:
@@ -52,6 +54,18 @@ def read_server(host: str | None, extra: Extra, config: ProviderConfig, *, allow
         issuer=issuer,
         discover=not endpoint,
         revocation_endpoint=_revocation_endpoint(extra, url, config, allow_http=allow_http),
+    )
+
+
+def _written_or_of_the_platform(host: str | None, method: str, *, discover: bool) -> str:
+    if url := (host or "").strip():
+        return url
+    if method != WORKLOAD_IDENTITY:
+        raise SettingsError(f"{TOKEN_URL} is missing.")
+    if url := entra.token_url(discover=discover):
+        return url
+    raise SettingsError(
+        f"{TOKEN_URL} is missing, and {entra.TENANT} and {entra.AUTHORITY} are not in the environment of this machine."
     )
 
 

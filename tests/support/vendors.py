@@ -69,7 +69,12 @@ VENDORS = [
         _GRAPH_CALL,
         3599,
         presented="client_assertion",
-        environment={"AZURE_FEDERATED_TOKEN_FILE": PLATFORM, "AZURE_CLIENT_ID": _ENTRA_CLIENT},
+        environment={
+            "AZURE_FEDERATED_TOKEN_FILE": PLATFORM,
+            "AZURE_CLIENT_ID": _ENTRA_CLIENT,
+            "AZURE_TENANT_ID": "aaaabbbb-0000-cccc-1111-dddd2222eeee",
+            "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
+        },
     ),
     Vendor(
         "Entra ID 2",

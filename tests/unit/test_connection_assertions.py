@@ -11,7 +11,8 @@ import pytest
 from airflow_oauth_provider.config import ProviderConfig
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.oauth2.settings import AssertionSource
-from tests.support.connections import key_text, platform, read
+from tests.support.connections import LISTED, key_text, platform, read
+from tests.support.made_up import TOKEN_URL
 
 FOLDER = Path("/var/run/secrets")
 FILE = f"{FOLDER}/tokens/token"
@@ -25,7 +26,7 @@ USES: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def _outside_of_any_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AZURE_CLIENT_ID", AZURE):
+    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST", AZURE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -84,6 +85,45 @@ def test_on_entras_platform_a_connection_names_nothing(monkeypatch: pytest.Monke
     monkeypatch.setenv(AZURE, "")
     with pytest.raises(SettingsError, match=f"{AZURE} is not in the environment"):
         read(workload, platform(None, AZURE))
+
+
+@pytest.mark.parametrize("authority", ["https://login.example.com", "https://login.example.com/ "])
+@pytest.mark.parametrize("host", [None, "", " "])
+def test_on_entras_platform_the_tenants_token_endpoint_or_issuer_is_known(
+    host: str | None, authority: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", "tenant-of-the-pod")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", authority)
+    workload: dict[str, Any] = {"auth_method": "workload_identity", "assertion_file": FILE}
+    client = read(workload, platform(FOLDER), host=host).client
+    assert client.token_endpoint == "https://login.example.com/tenant-of-the-pod/oauth2/v2.0/token"
+    client = read({**workload, "discover": True}, platform(FOLDER), host=host).client
+    assert (client.token_endpoint, client.issuer) == ("", "https://login.example.com/tenant-of-the-pod/v2.0")
+
+
+def test_what_a_connection_or_the_configuration_says_goes_before_entras_platform(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", "tenant-of-the-pod")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://elsewhere.example.net/")
+    workload: dict[str, Any] = {"auth_method": "workload_identity", "assertion_file": FILE}
+    assert read(workload, platform(FOLDER)).client.token_endpoint == TOKEN_URL
+    with pytest.raises(SettingsError, match=r"Token URL.*allowed_token_endpoints"):
+        read(workload, platform(FOLDER), host=None)
+    with pytest.raises(SettingsError, match=r"Token URL \(the field host\) is missing\.$"):
+        read(host=None)
+
+
+@pytest.mark.parametrize("missing", ["AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"])
+def test_half_of_what_entras_platform_says_names_no_token_endpoint(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", "tenant-of-the-pod")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", LISTED)
+    monkeypatch.delenv(missing)
+    workload = {"auth_method": "workload_identity", "assertion_file": FILE}
+    with pytest.raises(SettingsError, match=f"Token URL.*{missing}.* not in the environment"):
+        read(workload, platform(FOLDER), host=None)
 
 
 def test_the_default_names_are_those_of_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:

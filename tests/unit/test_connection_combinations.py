@@ -46,6 +46,8 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
     ("nobody issues", method("none", **JWT_BEARER, **KEY), {"login": None}, ["field login"]),
     ("a platform without a client", method("workload_identity", **TOKEN_FILE), {"login": None},
      ["field login", "AZURE_CLIENT_ID"]),
+    ("a platform without a server", method("workload_identity", **TOKEN_FILE), {"host": None},
+     ["field host", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"]),
     # Keys
     ("nothing to sign with", method("private_key_jwt"), {}, ["private_key_jwt", "private_key", "key_file"]),
     ("two keys", method("private_key_jwt", **KEY, key_file="/k"), {}, ["private_key", "key_file"]),
@@ -119,7 +121,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
 def test_a_combination_that_cannot_work_is_an_error_that_names_its_fields(
     extra: dict[str, Any], standard: dict[str, Any], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
+    for variable in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(SettingsError) as caught:
         read(extra, PLATFORM, **standard)
