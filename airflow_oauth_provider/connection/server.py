@@ -39,7 +39,7 @@ def read_server(host: str | None, extra: Extra, config: ProviderConfig, method: 
 
     :raises SettingsError: a URL cannot be right, or is not allowed
     """
-    discover, issuer = extra.flag("discover"), extra.text("issuer")
+    discover, issuer = extra.flag("discover") or False, extra.text("issuer")
     url = _written_or_of_the_platform(host, method, discover=discover)
     if discover:
         _check_discoverable(url, issuer, config, allow_http=allow_http)
