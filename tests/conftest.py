@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -59,6 +60,19 @@ def refuse_skip(report: Report) -> Report:
             report.outcome = "failed"
             report.longrepr = f"skipped although OAUTH2_REQUIRE_ALL=1: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_masked_for_earlier_tests() -> None:
+    """For each further secret Airflow compiles one pattern of all that it masks in a process: most of our time."""
+    from airflow_oauth_provider import masking
+
+    masking._handed_over.clear()
+    masking._owed.clear()
+    for name, module in list(sys.modules.items()):
+        if name.endswith("secrets_masker") and (masker := getattr(module, "_secrets_masker", None)):
+            masker().patterns.clear()
+            masker().replacer = None
 
 
 @pytest.fixture
