@@ -21,9 +21,10 @@ MASK = "***"
 MAX_SERVER_TEXT = 200
 _SHORTEST_CUT = 4
 
-# Airflow keeps what it masks for the life of the process, and compiles all of it anew with each new value: a triggerer
-# lives for months and sees a token every hour for each connection.
-_MAX_MASKED = 128
+# Airflow keeps what it masks for the life of the process, and compiles all of it anew with each new value (2 ms per
+# 1,000 characters): a triggerer lives for months and sees a token every hour for each connection, and the page of
+# tokens reads all connections in one process.
+_MAX_MASKED_CHARACTERS = 32 * 1024
 # By the hash of each value what was handed over with it; what was used longest ago comes first.
 _handed_over: dict[int, _Batch] = {}
 _owed: list[str] = []
@@ -33,9 +34,13 @@ def echoed_forms(secret: str) -> set[str]:
     """
     Return *secret* as it stands and as servers echo it: percent- and form-encoded, JSON- and HTML-escaped, base64.
 
+    A private key is sent to nobody who could echo it: of that, only what a log or an error would show.
+
     >>> sorted(echoed_forms("a b&"))
     ['YSBiJg', 'a b&', 'a b&amp;', 'a%20b%26', 'a+b%26']
     """
+    if "PRIVATE KEY-----" in secret or '"kty"' in secret:
+        return {secret, json.dumps(secret)[1:-1]}
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     lower_case = {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), text) for text in encoded}
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret)}
@@ -98,7 +103,8 @@ def mask_in_airflow(secrets: Iterable[str] = ()) -> None:
     """
     Hand *secrets*, in all the forms in which they are echoed, to Airflow's log masking; once a process each.
 
-    The newest stay masked, so many that a process that lives for long is not slowed down. Where only the main thread
+    The newest stay masked, so many that a process that lives for long is not slowed down; the value that was handed over
+    last always does. Where only the main thread
     may tell the task's supervisor, it does so for the others when it is next here.
     """
     if not secrets and not _owed:
@@ -126,10 +132,12 @@ class _Batch:
     Values that were handed over in one call, which are forgotten together.
 
     :param patterns: what Airflow's masker has got for them, and had not before
+    :param characters: of all their forms
     """
 
     values: tuple[int, ...]
     patterns: frozenset[str]
+    characters: int
 
 
 def _put_last(batch: _Batch) -> None:
@@ -142,22 +150,28 @@ def _hand_over(secrets: list[str]) -> None:
     from airflow.providers.common.compat.sdk import mask_secret
 
     masked = _masked_by_airflow()
-    while len(_handed_over) + len(secrets) > _MAX_MASKED and _handed_over:
+    # One call for all: each is a message to the task's supervisor. Without base64, as which a secret travels together
+    # with its client id alone, and that pair is handed over for itself: Airflow compiles a pattern for each form.
+    forms = sorted({form for secret in secrets for form in echoed_forms(secret) - _coded(secret)})
+    characters = sum(map(len, forms))
+    while _handed_over and _characters() + characters > _MAX_MASKED_CHARACTERS:
         if masked is None:
             return  # nobody can take anything out: then no more goes in
         oldest = list(_handed_over.values())[0]  # noqa: RUF015  # in one step, for other threads' sake
         for value in oldest.values:
             _handed_over.pop(value, None)
         masked -= oldest.patterns
-    # One call for all: each is a message to the task's supervisor. Without base64, as which a secret travels together
-    # with its client id alone, and that pair is handed over for itself: Airflow compiles a pattern for each form.
-    forms = sorted({form for secret in secrets for form in echoed_forms(secret) - _coded(secret)})
     before = set(masked or ())
     mask_secret([*forms])
     # Others may add theirs at the same time; and a password that Airflow masks itself was there before.
     ours = set(map(_unescaped, forms))
     added = frozenset(pattern for pattern in set(masked or ()) - before if _unescaped(pattern) in ours)
-    _put_last(_Batch(tuple({hash(secret) for secret in secrets}), added))
+    _put_last(_Batch(tuple({hash(secret) for secret in secrets}), added, characters))
+
+
+def _characters() -> int:
+    """Return the length of all that is handed over; a batch is remembered under each of its values."""
+    return sum({id(batch): batch.characters for batch in list(_handed_over.values())}.values())
 
 
 def _unescaped(pattern: str) -> str:

@@ -126,37 +126,55 @@ def test_a_secret_is_handed_over_once_a_process(handed_over: list[Any]) -> None:
 def test_what_airflow_has_to_mask_is_bounded_and_the_newest_stays_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.common.compat.sdk import redact
 
-    monkeypatch.setattr(masking, "_handed_over", {})
-    monkeypatch.setattr(masking, "_MAX_MASKED", 10)
+    monkeypatch.setattr(masking, "_MAX_MASKED_CHARACTERS", 1_000)
     mask_in_airflow(["the first made-up secret"])
     patterns = masking._masked_by_airflow()
     assert patterns
-    before = len(patterns)
     for number in range(50):
         mask_in_airflow([f"made-up secret {number}", f"made-up token {number}", "used again and again"])
         assert "made-up" not in str(redact(f"x made-up secret {number} made-up token {number} used again and again"))
-    assert len(masking._handed_over) <= 10
-    assert len(patterns) <= before + 10 * len(echoed_forms("made-up secret 49"))
+    assert sum(map(len, map(masking._unescaped, patterns))) <= 1_000
     assert str(redact("the first made-up secret")) == "the first made-up secret"
     assert str(redact("used again and again")) == "***"
+
+
+def test_one_value_that_is_longer_than_all_that_may_be_masked_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    monkeypatch.setattr(masking, "_MAX_MASKED_CHARACTERS", 100)
+    for number in range(3):
+        mask_in_airflow([f"made-up {number} " + "x" * 200])
+        assert str(redact(f"made-up {number} " + "x" * 200)) == "***"
+    assert len(masking._handed_over) == 1
 
 
 def test_values_that_came_together_stay_masked_together(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.common.compat.sdk import redact
 
-    monkeypatch.setattr(masking, "_handed_over", {})
-    monkeypatch.setattr(masking, "_MAX_MASKED", 6)
+    monkeypatch.setattr(masking, "_MAX_MASKED_CHARACTERS", 500)
     for number in range(30):
         mask_in_airflow(["made-up client secret", "made-up header"] if number == 0 else ["made-up client secret"])
         mask_in_airflow([f"made-up token {number}"])
         assert "made-up" not in str(redact("made-up client secret, made-up header"))
 
 
+def test_many_private_keys_in_one_process_are_a_short_pattern() -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    for number in range(30):
+        key = "-----BEGIN PRIVATE KEY-----\n" + f"{number:064}\n" * 26 + "-----END PRIVATE KEY-----\n"
+        mask_in_airflow([key])
+        assert str(redact(key)) == "***"
+        assert f"{number:064}" not in str(redact(json.dumps({"private_key": key})))
+    patterns = masking._masked_by_airflow()
+    assert patterns
+    assert sum(map(len, map(masking._unescaped, patterns))) <= masking._MAX_MASKED_CHARACTERS
+
+
 def test_what_airflow_masks_itself_stays_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.common.compat.sdk import mask_secret, redact
 
-    monkeypatch.setattr(masking, "_handed_over", {})
-    monkeypatch.setattr(masking, "_MAX_MASKED", 2)
+    monkeypatch.setattr(masking, "_MAX_MASKED_CHARACTERS", 50)
     mask_secret("a made-up password of Airflow's")
     for secret in ("a made-up password of Airflow's", "made-up one", "made-up two", "made-up three"):
         mask_in_airflow([secret])
@@ -166,11 +184,11 @@ def test_what_airflow_masks_itself_stays_masked(monkeypatch: pytest.MonkeyPatch)
 def test_where_nothing_can_be_taken_out_no_more_goes_in(
     handed_over: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masking, "_MAX_MASKED", 10)
+    monkeypatch.setattr(masking, "_MAX_MASKED_CHARACTERS", 500)
     monkeypatch.setattr(masking, "_masked_by_airflow", lambda: None)
     for number in range(50):
         mask_in_airflow([f"secret number {number}"])
-    assert len(handed_over) == 10
+    assert 0 < sum(len(form) for call in handed_over for form in call) <= 500
 
 
 def test_what_is_remembered_is_not_the_secret(handed_over: list[Any]) -> None:
