@@ -103,9 +103,8 @@ def mask_in_airflow(secrets: Iterable[str] = ()) -> None:
     """
     Hand *secrets*, in all the forms in which they are echoed, to Airflow's log masking; once a process each.
 
-    The newest stay masked, so many that a process that lives for long is not slowed down; the value that was handed over
-    last always does. Where only the main thread
-    may tell the task's supervisor, it does so for the others when it is next here.
+    The newest stay masked, so many that a process that lives for long is not slowed down, and always those that came
+    last. Where only the main thread may tell the task's supervisor, it does so for the others when it is next here.
     """
     if not secrets and not _owed:
         return
