@@ -5,6 +5,8 @@ suits_2_11 = $(shell $(1) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
 UV := $(shell command -v uv)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -rs
+# Two cores are enough for these: most tests wait for somebody.
+SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
 BIN_2_11 := .venv-2.11/bin
 SOURCES := airflow_oauth_provider demo dags_examples benchmarks tests
 
@@ -31,14 +33,14 @@ statements: .venv/dev.stamp ## List the statements of docs/oauth-checklist.md th
 	$(BIN)/python -m tests.support.statements
 
 unit: .venv/dev.stamp ## Run the unit tests
-	$(PYTEST) tests/unit
+	$(PYTEST) $(SIDE_BY_SIDE) tests/unit
 
 integration: .venv/dev.stamp ## Run the tests with real sockets, processes and authorization servers
-	$(PYTEST) tests/contract tests/integration
+	$(PYTEST) $(SIDE_BY_SIDE) tests/contract tests/integration
 
 coverage: .venv/dev.stamp ## Run unit and integration tests and hold the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -rs tests/unit tests/contract tests/integration
+	$(BIN)/coverage run -m pytest -rs $(SIDE_BY_SIDE) tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
 import requests
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,17 +39,22 @@ class RegisteredClient:
 
 def install() -> str:
     """
-    Install the server outside the sources, once for every content of ``package.json``.
+    Install the server outside the sources, once for every content of ``package.json``, and for all test processes.
 
     :return: why it could not be installed, empty when it is there
     """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / "installing.lock"):
+        return _install()
+
+
+def _install() -> str:
     manifest = (SOURCES / "package.json").read_text(encoding="utf-8")
     done = CACHE / "installed.json"
     if done.exists() and done.read_text(encoding="utf-8") == manifest:
         return ""
     if (npm := shutil.which("npm")) is None:
         return "no npm on PATH"
-    CACHE.mkdir(parents=True, exist_ok=True)
     (CACHE / "package.json").write_text(manifest, encoding="utf-8")
     options = [
         "--no-audit",
@@ -78,6 +85,7 @@ class NodeServer:
         self._script = script
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self._sources: tempfile.TemporaryDirectory[str] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -102,18 +110,20 @@ class NodeServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._session.close()
-        if self._process is None:
-            return
         # The closed stdin tells the server to stop, as it would when this process were killed.
-        self._process.communicate(timeout=20)
+        if self._process is not None:
+            self._process.communicate(timeout=20)
+        if self._sources is not None:
+            self._sources.cleanup()
 
     def _start(self, *arguments: Path) -> None:
-        # Modules are looked up beside the file that imports them, so the sources go to where npm installed.
+        # Modules are looked up from the importing file's folder upwards, so the sources go below where npm installed.
+        self._sources = tempfile.TemporaryDirectory(dir=CACHE, prefix="running-")
         for source in (*SOURCES.glob("*.mjs"), SOURCES / "clients.json"):
-            shutil.copy(source, CACHE / source.name)
+            shutil.copy(source, self._sources.name)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [NODE, CACHE / self._script, *arguments],
+                [NODE, Path(self._sources.name) / self._script, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

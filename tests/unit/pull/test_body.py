@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
+import random
 import sys
 import tempfile
 import zlib
@@ -23,7 +23,7 @@ from tests.support.pulls import answer, bare_deflate, zstd
 
 SMALL = b'{"a": "b"}' * 100
 # It does not compress, so that files are written.
-LARGE = os.urandom(WHOLE_BYTES + (1 << 20))
+LARGE = random.Random(26).randbytes(WHOLE_BYTES + (1 << 20))
 
 
 def same(content: bytes) -> bytes:
