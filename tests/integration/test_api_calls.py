@@ -237,7 +237,7 @@ def test_a_session_returns_refused_answers_as_a_plain_one_does(server: OAuthServ
         {"headers": {"X-Own": "\u20ac"}},
         {"headers": {"authorization": "Bearer mine"}},
         {"auth": ("made-up", "made-up")},
-        {"json": object()},
+        {"json": {1, 2}},
         {"json": float("nan")},
         {"params": {"a": "\ud800"}},
         {"bogus": 1},
