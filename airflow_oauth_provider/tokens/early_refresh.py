@@ -13,6 +13,7 @@ from airflow_oauth_provider.exceptions import OAuth2Error, PermanentError
 from airflow_oauth_provider.tokens.background import Background
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Scope, scope_of
 from airflow_oauth_provider.tokens.shelf import same
+from airflow_oauth_provider.tokens.windows import REFRESH_PAUSE_S, cut_short, refresh_pause_s
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.tokens.endpoint import TokenEndpoint
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
-PAUSE_S = 30.0
 # Tasks are short: one may end half-way, and leave its lease to those who need a token.
 _LEASE_S = 2 * TIMEOUT_S
 
@@ -61,23 +61,26 @@ class EarlyRefresh:
         # Whoever comes second has nothing to do but to look: no lease, and nothing of refusals.
         if self._taken_over(held) or (lease := self._entries.try_lease(_LEASE_S)) is None:
             return
+        pause_s, began = refresh_pause_s(held.token.lifetime_s), time.monotonic()
         try:
             if self._taken_over(held):
                 return
             if pauses := [found for scope in (*FETCH_SCOPES, Scope.AHEAD) if (found := self._refusals.live(scope))]:
                 # No lease for looking at it again before its end: whoever has no token may want it.
                 left_s = max(pause.until for pause in pauses) - time.time()
-                self._not_before = time.monotonic() + min(PAUSE_S, left_s)
+                self._not_before = time.monotonic() + min(REFRESH_PAUSE_S, left_s)
                 return
-            # Before the request: a task that ends half-way through it must not leave it to every next one to try.
-            pause_s = min(PAUSE_S, held.token.lifetime_s / 20)
-            self._refusals.pause(Scope.AHEAD, pause_s)
+            # Before the request: what becomes of it when its task is killed, or when the answer comes late, nobody
+            # learns, and the server may have granted a token that is lost. The next try is in the mandatory window.
+            self._refusals.pause(Scope.AHEAD, max(pause_s, held.life_s() - held.mandatory_s))
             self._not_before = time.monotonic() + pause_s
-            generation = self._entries.generation()
+            generation, began = self._entries.generation(), time.monotonic()
             token = self._endpoint.fetch_once(TIMEOUT_S)
-            if self._shelf.share(token, expected=generation) is token:
+            if same(self._shelf.share(token, expected=generation), token):
                 self._refusals.forget()
         except OAuth2Error as error:
+            if not cut_short(began, TIMEOUT_S):
+                self._refusals.pause(Scope.AHEAD, pause_s)
             # Holders of a living token never ask for these, so nobody is kept from a call.
             if isinstance(error, PermanentError) or scope_of(error) is Scope.CLIENT:
                 self._refusals.remember(error)

@@ -126,19 +126,19 @@ class SealedEntries:
         """Return what is remembered about *scope*, ended or not: a repetition is remembered for longer."""
         found: list[Refusal] = []
         for place, (_, keys) in enumerate(self._places):
-            _, members = self._read(place, FAILURE, scope.entry(keys))
-            if members is not None and (refusal := Refusal.from_members(members, now)) is not None:
+            entry, members = self._read(place, FAILURE, scope.entry(keys))
+            if members is not None and (refusal := Refusal.from_members(members, now, entry.ttl_s)) is not None:
                 found.append(refusal)
         return max(found, key=lambda refusal: refusal.until, default=None)
 
     def write_refusal(self, scope: Scope, refusal: Refusal) -> bool:
         """
-        Remember *refusal*; it stays for as long again after its end, so that a repetition can be told.
+        Remember *refusal*.
 
         :return: False when the store failed
         """
-        ttl_s = 2 * (refusal.until - refusal.since)
-        return bool(self._write(FAILURE, scope.entry(self.keys), refusal.members(), expected=None, ttl_s=ttl_s))
+        name, members = scope.entry(self.keys), refusal.members()
+        return bool(self._write(FAILURE, name, members, expected=None, ttl_s=refusal.kept_s))
 
     def forget_refusal(self, scope: Scope) -> None:
         """Leave a tombstone in place of what is remembered."""

@@ -23,6 +23,7 @@ from airflow_oauth_provider.exceptions import (
     UnauthorizedClientError,
 )
 from airflow_oauth_provider.retry import THROTTLING_STATUSES
+from airflow_oauth_provider.tokens.windows import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.tokens.cache_key import CacheKeys
@@ -112,18 +113,35 @@ class Refusal:
             retry_after_s=None if issubclass(error_class, PermanentError) else max(0.0, self.until - now),
         )
 
+    @property
+    def kept_s(self) -> float:
+        """How long it is stored: for as long again after its end, so that a repetition can be told."""
+        return 2 * (self.until - self.since)
+
     def members(self) -> dict[str, Any]:
         """Return it as JSON members."""
         return asdict(self)
 
     @classmethod
-    def from_members(cls, members: dict[str, Any], now: float) -> Self | None:
-        """Return what was remembered, its times clamped; None when the members are not a refusal."""
+    def from_members(cls, members: dict[str, Any], now: float, ttl_s: float | None = None) -> Self | None:
+        """
+        Return what was remembered, its times clamped; None when the members are not a refusal.
+
+        One from the future is none either: a clock was set back, and nobody knows when it ends, unless the store itself
+        keeps the time.
+
+        :param ttl_s: what the store's own clock leaves it; see :attr:`kept_s`
+        """
         try:
             refusal = cls(**members)
             limit_s = MAX_THROTTLE_S if refusal.status_code in THROTTLING_STATUSES else MAX_REFUSAL_S
-            since = min(float(refusal.since), now)
-            until = min(float(refusal.until), now + limit_s)
+            lasts_s = max(0.0, min(float(refusal.until) - float(refusal.since), limit_s))
+            if ttl_s is None and refusal.since - now > CLOCK_SKEW_S:
+                return None
+            # A store with a clock of its own knows better than that of the machine that wrote it, when it says less.
+            left_s = lasts_s if ttl_s is None else min(lasts_s, max(0.0, ttl_s - lasts_s))
+            until = min(float(refusal.until), now + left_s)
+            since = min(until - lasts_s, now)
             known = isinstance(refusal.kind, str) and (not refusal.kind or refusal.kind in exceptions.__all__)
             count = max(1, min(int(refusal.count), _MAX_COUNT))
         except (TypeError, ValueError, OverflowError):
@@ -145,6 +163,8 @@ def _remembered_s(failure: OAuth2Error, count: int) -> float:
         return min(failure.retry_after_s, MAX_THROTTLE_S)
     # A certificate or a CA bundle is mended on the machine, which no name shows: tried again soon. And a quota without
     # an end in sight is like a refusal: whoever asks on may be locked out.
+    if failure.retry_after_s and not isinstance(failure, PermanentError):
+        return min(failure.retry_after_s, MAX_REFUSAL_S)
     lasting = isinstance(failure, PermanentError) and not isinstance(failure, CertificateError | SettingsError)
     if lasting or failure.status_code == 429:
         return min(FIRST_REFUSAL_S * 2.0 ** (count - 1), MAX_REFUSAL_S)

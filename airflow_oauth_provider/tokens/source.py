@@ -14,11 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from airflow_oauth_provider.exceptions import (
-    ApiRefusedTokenError,
-    OAuth2Error,
-    TransientError,
-)
+from airflow_oauth_provider.exceptions import ApiRefusedTokenError, OAuth2Error, TokenEndpointUnavailableError
 from airflow_oauth_provider.masking import mask_in_airflow
 from airflow_oauth_provider.telemetry import Telemetry
 from airflow_oauth_provider.tokens.early_refresh import EarlyRefresh
@@ -27,7 +23,7 @@ from airflow_oauth_provider.tokens.refusals import Scope
 from airflow_oauth_provider.tokens.shelf import TokenShelf, same
 from airflow_oauth_provider.tokens.status import TokenStatus
 from airflow_oauth_provider.tokens.stores.base import LEASE_S
-from airflow_oauth_provider.tokens.windows import renewal_pause_s, renewal_wait_s
+from airflow_oauth_provider.tokens.windows import cut_short, refresh_pause_s, renewal_pause_s, renewal_wait_s
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.dpop import Nonces
@@ -45,6 +41,10 @@ _SILENCE_S = 30.0
 _NONCES_EVERY_S = 30.0
 
 _sources: WeakSet[TokenSource] = WeakSet()
+
+
+class _OutOfPatienceError(TokenEndpointUnavailableError):
+    """The server took longer than somebody waits who has a token: no news to those who have none."""
 
 
 class TokenSource:
@@ -171,7 +171,8 @@ class TokenSource:
                 return self._shelf.usable(refused) or self._obtain_alone(refused, give_up_at)
             finally:
                 self._fetching.release()
-        except TransientError as error:
+        except OAuth2Error as error:
+            # A refusal, too, is of no concern while there is a token: its end brings it up early enough.
             old = self._shelf.living(refused)
             if old is None:
                 raise
@@ -183,6 +184,8 @@ class TokenSource:
     def _obtain_alone(self, refused: AccessToken | None, give_up_at: float) -> AccessToken:
         """Fetch under the lease."""
         self._refusals.raise_remembered()
+        if (living := self._living_in_pause(refused)) is not None:
+            return living
         began, waited = time.monotonic(), False
         poll_s, max_poll_s = self._entries.poll_s
         try:
@@ -206,7 +209,7 @@ class TokenSource:
             if (token := self._shelf.usable(refused)) is not None:
                 return token
             self._refusals.raise_remembered()
-            return self._fetch(refused)
+            return self._living_in_pause(refused) or self._fetch(refused)
         finally:
             if lease is not None:
                 self._entries.release(lease)
@@ -220,18 +223,38 @@ class TokenSource:
                 self._entries.drop_token(stored)
         generation = self._entries.generation()
         try:
-            # Whoever has a living token is not kept waiting for long.
-            has_none = self._shelf.living(refused) is None
-            token = self._endpoint.fetch() if has_none else self._endpoint.fetch_once(PATIENCE_S)
+            token = self._patiently_or_not(refused)
         except OAuth2Error as error:
-            self._refusals.remember(error)
+            if not isinstance(error, _OutOfPatienceError):
+                self._refusals.remember(error)
             raise
         shared = self._shelf.share(token, expected=generation, instead_of=refused)
-        if shared is token:
+        if same(shared, token):
             self._refusals.forget()
         if refused is not None:
             self._refusals.pause(Scope.RENEWAL, renewal_pause_s(refused.lifetime_s))
         return shared
+
+    def _patiently_or_not(self, refused: AccessToken | None) -> AccessToken:
+        """Fetch, not for long while another token lives; a server that takes longer fails nobody all the same."""
+        old, began = self._shelf.living(refused), time.monotonic()
+        if old is None:
+            return self._endpoint.fetch()
+        try:
+            return self._endpoint.fetch_once(PATIENCE_S)
+        except TokenEndpointUnavailableError as error:
+            if not cut_short(began, PATIENCE_S):
+                raise
+            problem = str(error)
+        if self._shelf.living(refused) is None:
+            return self._endpoint.fetch()
+        self._refusals.pause(Scope.AHEAD, refresh_pause_s(old.token.lifetime_s))
+        raise _OutOfPatienceError(problem)
+
+    def _living_in_pause(self, refused: AccessToken | None) -> AccessToken | None:
+        """Return a token that still lives while those who have one do not ask for the next."""
+        old = self._shelf.living(refused)
+        return old.token if old is not None and self._refusals.live(Scope.AHEAD) is not None else None
 
     def _patience_s(self, refused: AccessToken | None) -> float:
         """Return how long to wait for somebody else's fetch: not long while the present token lives."""

@@ -1,8 +1,9 @@
-"""When a token is replaced: pure arithmetic on seconds."""
+"""When a token is replaced: arithmetic on seconds."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ CLOCK_SKEW_S = 30.0
 SKEW_TOLERATED_FROM_S = 300.0
 
 RENEWAL_PAUSE_S = 60.0
+REFRESH_PAUSE_S = 30.0
 
 
 def mandatory_window_s(lifetime_s: float, leeway_s: float, *, shared: bool) -> float:
@@ -59,11 +61,30 @@ def stored_life_s(token: AccessToken, now: float, ttl_s: float | None = None) ->
     return min(token.expires_at - now, token.lifetime_s)
 
 
+def refresh_pause_s(lifetime_s: float) -> float:
+    """Return how long those who have a living token do not ask for the next one after a try that failed."""
+    return min(REFRESH_PAUSE_S, lifetime_s / 20)
+
+
+def cut_short(began: float, within_s: float) -> bool:
+    """
+    Whether a request that began at that monotonic time was broken off by us, its answer still on the way.
+
+    :param within_s: how long it was waited for
+    """
+    return time.monotonic() - began >= 0.9 * within_s
+
+
 def renewal_pause_s(lifetime_s: float) -> float:
     """Return how old a token must be, and how long ago its last renewal, before an API's 401 renews it."""
     return min(RENEWAL_PAUSE_S, lifetime_s * MANDATORY_SHARE)
 
 
 def renewal_wait_s(token: AccessToken, now: float) -> float:
-    """Return the seconds until a token that an API refuses is old enough to be renewed, zero when it is."""
-    return max(0.0, renewal_pause_s(token.lifetime_s) - max(0.0, now - token.issued_at))
+    """
+    Return the seconds until a token that an API refuses is old enough to be renewed, zero when it is.
+
+    One from the future has no known age: the pause between renewals is then the only bound.
+    """
+    age_s = now - token.issued_at
+    return 0.0 if age_s < -CLOCK_SKEW_S else max(0.0, renewal_pause_s(token.lifetime_s) - max(0.0, age_s))

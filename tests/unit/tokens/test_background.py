@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -50,6 +51,39 @@ def test_the_thread_ends_when_there_is_nothing_to_do_and_another_one_begins(monk
         assert done.wait(10)
         while threads_named("made-up-idler"):
             time.sleep(0.005)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("clears", [False, True], ids=["as Python ends", "as a task of Airflow ends"])
+def test_a_process_that_ends_waits_for_what_is_under_way(clears: bool) -> None:
+    before = Background("made-up-work")
+    before.start(lambda: None)
+    before.wait(10)
+    theirs, ours = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            if clears:
+                atexit._clear()
+            for beside in (before, Background("made-up-other-work")):
+                beside.start(partial(time.sleep, 0.2))
+                beside.start(partial(os.write, ours, b"done "))
+            atexit._run_exitfuncs()
+        finally:
+            os._exit(0)
+    os.close(ours)
+    os.waitpid(child, 0)
+    assert os.read(theirs, 100) == b"done done "
+    os.close(theirs)
+
+
+def test_what_hangs_keeps_no_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_LAST_WAIT_S", 0.1)
+    go_on, beside = threading.Event(), Background("made-up-hanging-work")
+    beside.start(partial(go_on.wait, 30))
+    background._wait_for_all()
+    assert threads_named("made-up-hanging-work")
+    go_on.set()
+    beside.wait(10)
 
 
 def test_no_work_is_lost_between_a_thread_that_ends_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ def test_a_refusal_survives_the_way_through_the_store(failure: OAuth2Error) -> N
 
 def test_times_are_clamped_when_they_are_read() -> None:
     refusal = Refusal.of(InvalidClientError("x"), None, NOW)
-    far = dataclasses.replace(refusal, since=NOW + 9e9, until=NOW + 9e9, count=10**9)
+    far = dataclasses.replace(refusal, until=NOW + 9e9, count=10**9)
     read = Refusal.from_members(far.members(), NOW)
     assert read is not None
     assert read.until == NOW + 600
@@ -153,6 +153,44 @@ def test_times_are_clamped_when_they_are_read() -> None:
     slow = Refusal.from_members(dataclasses.replace(far, status_code=429).members(), NOW)
     assert slow is not None
     assert slow.until == NOW + 3600
+
+
+@pytest.mark.parametrize("since", [NOW + 31, NOW + 3600, NOW + 9e9])
+def test_a_refusal_from_the_future_has_no_known_end(since: float) -> None:
+    refusal = dataclasses.replace(Refusal.of(InvalidClientError("x"), None, NOW), since=since, until=since + 60)
+    assert Refusal.from_members(refusal.members(), NOW) is None
+
+
+def test_a_refusal_of_a_clock_that_is_a_little_ahead_lasts_no_longer_than_it_was_meant_to() -> None:
+    refusal = dataclasses.replace(Refusal.of(InvalidClientError("x"), None, NOW), since=NOW + 20, until=NOW + 80)
+    for now in (NOW, NOW + 5):
+        read = Refusal.from_members(refusal.members(), now)
+        assert read is not None
+        assert (read.since, read.until) == (now, now + 60)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "ttl_s", "left_s"),
+    [(0, 120, 60), (3600, 120, 60), (3600, 80, 20), (3600, 60, 0), (3600, 10, 0), (0, 9e9, 60), (-50, 9e9, 10)],
+)
+def test_a_store_that_keeps_the_time_knows_when_a_refusal_ends(ahead_s: float, ttl_s: float, left_s: float) -> None:
+    since = NOW + ahead_s
+    refusal = dataclasses.replace(Refusal.of(InvalidClientError("x"), None, NOW), since=since, until=since + 60)
+    read = Refusal.from_members(refusal.members(), NOW, ttl_s)
+    assert read is not None
+    assert read.until - NOW == left_s
+    assert read.kept_s == 120
+    ended = Refusal.from_members(refusal.members(), NOW + 3660, 9e9)
+    assert ended is not None
+    assert ended.until <= NOW + 3660, "whoever can write the store cannot make it last"
+
+
+def test_a_pause_that_the_server_names_with_whatever_status_is_the_same_for_all() -> None:
+    for status in (400, 403, 404, 500, 502, 504):
+        failure = TokenEndpointUnavailableError("later", status_code=status, retry_after_s=300)
+        assert remembered_s(failure) == 300
+        failure.retry_after_s = 5000
+        assert remembered_s(failure) == 600
 
 
 @pytest.mark.statement(56)

@@ -108,6 +108,13 @@ def test_a_refused_token_is_renewed_when_it_is_older_than_60_s_or_a_tenth_of_its
     lifetime_s: float, pause_s: float
 ) -> None:
     assert renewal_pause_s(lifetime_s) == pytest.approx(pause_s)
-    for age_s, wait_s in ((0, pause_s), (pause_s / 2, pause_s / 2), (pause_s, 0), (lifetime_s, 0), (-500, pause_s)):
+    for age_s, wait_s in (
+        (0, pause_s),
+        (pause_s / 2, pause_s / 2),
+        (pause_s, 0),
+        (lifetime_s, 0),
+        (-20, pause_s),
+        (-500, 0),
+    ):
         token = access_token(issued_at=NOW - age_s, expires_at=NOW - age_s + lifetime_s)
         assert renewal_wait_s(token, NOW) == pytest.approx(wait_s, abs=1e-6)
