@@ -14,6 +14,7 @@ from airflow_oauth_provider.cli.table import table
 from airflow_oauth_provider.exceptions import OAuth2Error, SettingsError
 from airflow_oauth_provider.get_provider_info import CONNECTION_TYPE
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+from airflow_oauth_provider.masking import escape_control_characters
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -97,7 +98,7 @@ def _row(conn_id: str) -> dict[str, Any]:
         return {"conn_id": conn_id, **_hook(conn_id).token_status().members(time.time()), "error": None}
     except Exception as error:  # noqa: BLE001  # whatever it is, the other connections are shown
         problem = explain(error)
-        sys.stderr.write(f"{conn_id}: {problem}\n")
+        sys.stderr.write(f"{escape_control_characters(conn_id)}: {problem}\n")
         return {"conn_id": conn_id, "state": "error", "error": problem}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -9,6 +10,8 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
+
+from airflow_oauth_provider.masking import escape_control_characters
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,6 +30,9 @@ def execute(command: str, arguments: Namespace) -> int:
         with _stdout_for_results() as out:
             return run(command, arguments, out)
     except BrokenPipeError:  # whoever read it has read enough
+        return FAILED
+    except OSError as error:
+        sys.stderr.write(f"The result cannot be written: {error.strerror or type(error).__name__}.\n")
         return FAILED
 
 
@@ -55,7 +61,7 @@ def explain(error: Exception) -> str:
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"AirflowException", "AirflowConfigException"} and str(error):
-        return " ".join(str(error).split())
+        return escape_control_characters(" ".join(str(error).split()))
     log.debug("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     if "SQLAlchemyError" in kinds:
         return (
@@ -68,6 +74,8 @@ def explain(error: Exception) -> str:
 @contextmanager
 def _stdout_for_results() -> Iterator[TextIO]:
     """Give stdout; whatever else is written there goes to stderr: Airflow logs to it until the process ends."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.flush()
     with open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace") as out:
         os.dup2(2, 1)

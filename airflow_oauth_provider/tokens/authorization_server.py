@@ -44,7 +44,6 @@ class AuthorizationServer:
     Asks for a token, or ends one, once.
 
     :param discovery: names the endpoints where the connection names the issuer alone
-    :param on_request: called after each token request
     :param vouched_for: whom the platform's assertion has to name: the one in whose name the token is shared
     """
 
@@ -52,19 +51,18 @@ class AuthorizationServer:
         self,
         settings: ClientSettings,
         discovery: Discovery | None = None,
-        on_request: Callable[[], object] = lambda: None,
         vouched_for: str = "",
     ) -> None:
         self._vouched_for = vouched_for
         self._settings = settings
         self._discovery = discovery
-        self._on_request = on_request
 
-    def ask_token(self, within_s: float) -> AccessToken:
+    def ask_token(self, within_s: float, on_request: Callable[[], object] = lambda: None) -> AccessToken:
         """
         Return a new token.
 
         :param within_s: for all requests that this takes
+        :param on_request: called after each token request
         :raises OAuth2Error: see :func:`~airflow_oauth_provider.oauth2.token_response.parse_token_response`; and
             whatever keeps us from asking
         """
@@ -73,13 +71,13 @@ class AuthorizationServer:
         mask_in_airflow(self._credentials)
         settings = self._resolved(ends_at)
         try:
-            return self._ask_token(settings, ends_at)
+            return self._ask_token(settings, ends_at, on_request)
         except OAuth2Error as error:
             if self._discovery is None or error.status_code != 404:
                 raise
         # The endpoint has moved, or gone: a document of yesterday may name what is no more.
         self._discovery.forget()
-        return self._ask_token(self._resolved(ends_at), ends_at)
+        return self._ask_token(self._resolved(ends_at), ends_at, on_request)
 
     def revoke(self, token: AccessToken, within_s: float) -> None:
         """
@@ -110,13 +108,16 @@ class AuthorizationServer:
             retry_after_s=retry_after_s(headers),
         )
 
-    def _ask_token(self, settings: ClientSettings, ends_at: float) -> AccessToken:
+    def _ask_token(self, settings: ClientSettings, ends_at: float, on_request: Callable[[], object]) -> AccessToken:
         key = _new_proof_key(settings)
         for repeated in (False, True):
             attempt = self._attempt(settings, key)
             request = build_token_request(settings, attempt)
             redactor = self._redactor(request)
-            status, headers, body = self._send(settings, request, redactor, ends_at)
+            try:
+                status, headers, body = self._send(settings, request, redactor, ends_at)
+            finally:
+                on_request()
             if key is None:
                 break
             self._nonces.adopt(settings.token_endpoint, headers)
@@ -136,12 +137,10 @@ class AuthorizationServer:
         )
 
     def _send(self, settings: ClientSettings, request: TokenRequest, redactor: Redactor, ends_at: float) -> Answer:
-        mask_in_airflow(_assertions_in(request))
+        proof = request.headers.get("DPoP", "")
+        mask_in_airflow((*_assertions_in(request), proof))
         name = f"The token endpoint {settings.shown_endpoint}"
-        try:
-            return self._exchange(redactor, name, "Token URL", ends_at).send(request)
-        finally:
-            self._on_request()
+        return self._exchange(redactor, name, "Token URL", ends_at).send(request)
 
     def _attempt(self, settings: ClientSettings, key: ProofKey | None = None) -> Attempt:
         assertion = None

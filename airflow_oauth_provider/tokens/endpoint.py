@@ -45,7 +45,8 @@ class TokenEndpoint:
         self._settings = settings
         self._policy = policy
         self._telemetry = telemetry or Telemetry()
-        self._server = AuthorizationServer(settings, discovery, on_request, vouched_for)
+        self._on_request = on_request
+        self._server = AuthorizationServer(settings, discovery, vouched_for)
 
     def fetch(self) -> AccessToken:
         """
@@ -62,7 +63,7 @@ class TokenEndpoint:
         """Return a new token by one request, which ends within *within_s* seconds or the connection's timeouts."""
         settings = self._settings
         began = time.monotonic()
-        token = self._measured(lambda: self._server.ask_token(self._deadline_s(within_s)))
+        token = self._measured(lambda noted: self._server.ask_token(self._deadline_s(within_s), noted))
         log.info("Got a token from %s in %.2f s: %r", settings.shown_endpoint, time.monotonic() - began, token)
         if missing := narrower_scope(settings, token):
             log.warning("The server granted a narrower scope than asked for: without %s.", missing)
@@ -80,11 +81,18 @@ class TokenEndpoint:
     def _deadline_s(self, within_s: float) -> float:
         return min(within_s, sum(self._settings.transport.timeout_s))
 
-    def _measured(self, ask: Callable[[], AccessToken]) -> AccessToken:
+    def _measured(self, ask: Callable[[Callable[[], object]], AccessToken]) -> AccessToken:
+        requests = 0
+
+        def noted() -> None:
+            nonlocal requests
+            requests += 1
+            self._on_request()
+
         # What is broken off, by the task's time-out for one, has no other end.
         began, outcome = time.monotonic(), "unavailable"
         try:
-            token = self._traced(ask)
+            token = self._traced(lambda: ask(noted))
             outcome = "granted"
             return token
         except OAuth2Error as error:
@@ -94,8 +102,11 @@ class TokenEndpoint:
                 outcome = "throttled"
             raise
         finally:
-            self._telemetry.count("token_requests", outcome=outcome)
-            self._telemetry.time("token_request_duration", time.monotonic() - began, outcome=outcome)
+            # None was made where the server's metadata could not be had.
+            for number in range(requests):
+                self._telemetry.count("token_requests", outcome=outcome if number == 0 else "repeated")
+            if requests:
+                self._telemetry.time("token_request_duration", time.monotonic() - began, outcome=outcome)
 
     def _traced(self, ask: Callable[[], AccessToken]) -> AccessToken:
         attributes = {"http.request.method": "POST", "url.full": self._settings.shown_endpoint}

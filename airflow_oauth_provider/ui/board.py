@@ -59,8 +59,8 @@ class Board:
     def rows(self, conn_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what is known of each connection, in the order given; ``pending`` is not yet known."""
         give_up_at = time.monotonic() + self._round_s
-        fresh_s = max(FRESH_S, min(_STALE_S, _REST * self._look_s * len(conn_ids)))
         if self._round.acquire(timeout=self._round_s):
+            fresh_s = max(FRESH_S, min(_STALE_S, _REST * self._look_s * len(conn_ids)))
             try:
                 for conn_id in sorted(conn_ids, key=self._seen_at):
                     now = time.monotonic()

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -140,6 +141,25 @@ def test_a_reader_that_goes_away_meets_no_traceback(environment: Environment) ->
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("where", [">&-", "> /dev/full"])
+def test_a_result_that_cannot_be_written_is_one_line_and_no_traceback(environment: Environment, where: str) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    command = ["sh", "-c", f"{shlex.quote(str(SCRIPT))} status shop {where}"]
+    done = subprocess.run(
+        command, env=inherited | environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The result cannot be written: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_name_that_a_terminal_would_obey_is_escaped(environment: Environment) -> None:
+    code, out, err = run(environment(), "status", "made\x1b[31mup\nforged")
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert "\nforged" not in out + err
 
 
 @pytest.fixture

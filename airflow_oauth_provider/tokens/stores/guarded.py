@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
@@ -59,8 +60,7 @@ class GuardedStore:
         self.poll_s = poll_s
         self._skipped_until = 0.0
         self._not_counting_until = 0.0
-        self._hanging = threading.Event()
-        self._hanging.set()
+        self._hanging: tuple[int, threading.Event] | None = None
 
     @property
     def available(self) -> bool:
@@ -137,12 +137,13 @@ class GuardedStore:
             finally:
                 ended.set()
 
-        if not self._hanging.is_set():
+        # In a child that was forked no thread hangs.
+        if self._hanging is not None and self._hanging[0] == os.getpid() and not self._hanging[1].is_set():
             raise TimeoutError("it still has not answered")
         try:
             return bounded(run, self._bound_s, undo=undo)
         except TimeoutError:
-            self._hanging = ended
+            self._hanging = os.getpid(), ended
             raise
 
     def _skip(self, error: Exception) -> None:

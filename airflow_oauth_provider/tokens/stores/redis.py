@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -157,7 +158,15 @@ class RedisStore:
         lease = _RedisLease(self._keep, f"{_NAMESPACE}{name}.lease", secrets.token_hex(16))
         lasts_s = min(lasts_s, LEASE_S)
         claim: list[str | int] = [lease.holder, int(min(_CLAIM_S, lasts_s) * 1000), int(LEASE_S * 1000)]
-        return lease if self._lease(keys=[lease.key], args=claim) and lease.keep(lasts_s) else None
+        if not self._lease(keys=[lease.key], args=claim):
+            return None
+        try:
+            return lease if lease.keep(lasts_s) else None
+        except Exception:
+            # Its answer may be what got lost.
+            with suppress(Exception):
+                lease.release()
+            raise
 
     def count(self, name: str, *, made: int = 0, saved: int = 0) -> None:
         """Add to the counts under *name*; they end 30 days after the last change."""

@@ -65,6 +65,16 @@ def test_token_requests_are_counted_and_timed_by_their_outcome(
     assert all(0 < milliseconds < 60_000 for milliseconds in values(metrics, "token_request_duration"))
 
 
+def test_metadata_that_cannot_be_had_are_no_token_request(
+    server: OAuthServer, metrics: list[Metric], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection_json({"discover": True}, host=f"{server.url}/no-issuer"))
+    with pytest.raises(OAuth2Error):
+        OAuth2Hook("shop").get_token()
+    assert server.token_requests == []
+    assert tagged(metrics, "token_requests") == tagged(metrics, "token_request_duration") == []
+
+
 def test_a_token_request_that_the_tasks_end_breaks_off_was_not_granted(
     hook: OAuth2Hook, metrics: list[Metric], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +84,7 @@ def test_a_token_request_that_the_tasks_end_breaks_off_was_not_granted(
     def broken_off(*_: Any) -> None:
         raise TaskTimeout
 
-    monkeypatch.setattr("airflow_oauth_provider.tokens.authorization_server.AuthorizationServer.ask_token", broken_off)
+    monkeypatch.setattr("airflow_oauth_provider.tokens.exchange.Exchange.send", broken_off)
     with pytest.raises(TaskTimeout):
         hook.get_token()
     assert tagged(metrics, "token_requests") == [{"outcome": "unavailable"}]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -251,9 +252,25 @@ def test_no_second_thread_waits_beside_one_that_hangs(store: Faulty, clock: Cloc
     assert store.calls == 1
     store.fault = lambda: None
     store.go_on.set()
-    assert guarded._hanging.wait(10)
+    assert guarded._hanging is not None
+    assert guarded._hanging[1].wait(10)
     guarded.read("name")
     assert store.calls == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(store: Faulty, clock: Clock) -> None:
+    guarded, store.fault = GuardedStore(store, timeout_s=0.05), store.hang
+    guarded.read("name")
+    store.fault = lambda: None
+    clock.advance(31)
+    if (child := os.fork()) == 0:
+        guarded.read("name")
+        os._exit(0 if guarded.available and store.calls == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    guarded.read("name")
+    assert not guarded.available, "in the parent it still hangs"
+    store.go_on.set()
 
 
 def test_counting_goes_on_when_the_pause_has_ended(
