@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import re
 import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus, unquote
 
 from airflow_oauth_provider import airflow_access
+from airflow_oauth_provider.echoes import base64_forms, echoed_forms, patterns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,29 +27,6 @@ _handed_over: dict[int, _Batch] = {}
 _owed: list[str] = []
 
 
-def echoed_forms(secret: str) -> set[str]:
-    """
-    Return *secret* as it stands and as servers echo it: percent- and form-encoded, JSON- and HTML-escaped, base64.
-
-    A private key is sent to nobody who could echo it: of that, only what a log or an error would show.
-
-    >>> sorted(echoed_forms("a b&"))
-    ['YSBiJg', 'a b&', 'a b&amp;', 'a%20b%26', 'a+b%26']
-    """
-    if "PRIVATE KEY-----" in secret or '"kty"' in secret:
-        return {secret, json.dumps(secret)[1:-1]}
-    encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lower_case = {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), text) for text in encoded}
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret)}
-    # A lax server decodes what it was sent raw. Of a short secret that may be a single letter, found everywhere.
-    decoded = {unquote(secret)} if len(secret) >= 8 else set()
-    return {secret, *decoded, *encoded, *lower_case, *escaped, *_coded(secret)}
-
-
-def _coded(secret: str) -> set[str]:
-    return {code(secret.encode()).decode().rstrip("=") for code in (base64.b64encode, base64.urlsafe_b64encode)}
-
-
 class Redactor:
     """
     Replaces secrets in texts, in all the forms in which they are echoed.
@@ -61,10 +35,11 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if secret for form in echoed_forms(secret)}
+        present = [secret for secret in secrets if secret]
         # The longest first: a form may be part of another, and what is left of that would give it away.
-        self._forms = sorted(forms, key=len, reverse=True)
-        alternatives = "|".join(map(re.escape, self._forms))
+        self._forms = sorted({form for secret in present for form in echoed_forms(secret)}, key=len, reverse=True)
+        patterns = {text: pattern for secret in present for text, pattern in patterns_of(secret).items()}
+        alternatives = "|".join(patterns[text] for text in sorted(patterns, key=len, reverse=True))
         self._pattern = re.compile(alternatives) if alternatives else None
 
     def __call__(self, text: str) -> str:
@@ -151,7 +126,7 @@ def _hand_over(secrets: list[str]) -> None:
     masked = _masked_by_airflow()
     # One call for all: each is a message to the task's supervisor. Without base64, as which a secret travels together
     # with its client id alone, and that pair is handed over for itself: Airflow compiles a pattern for each form.
-    forms = sorted({form for secret in secrets for form in echoed_forms(secret) - _coded(secret)})
+    forms = sorted({form for secret in secrets for form in echoed_forms(secret) - base64_forms(secret)})
     characters = sum(map(len, forms))
     while _handed_over and _characters() + characters > _MAX_MASKED_CHARACTERS:
         if masked is None:
