@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _BUNDLE_REASONS = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB", "BAD_BASE64_DECODE"})
 
+_NAMES_OF_THIS_MACHINE = frozenset({"ip6-localhost", "ip6-loopback", "localhost4", "localhost6"})
+
 
 def is_loopback(host: str) -> bool:
     """Whether *host* is ``localhost`` or a loopback address; nothing is resolved."""
@@ -33,7 +35,9 @@ def is_loopback(host: str) -> bool:
 def means_this_machine(host: str) -> bool:
     """Whether a connection to *host* may end here, by whatever other spelling of an address; nothing is resolved."""
     name = host.strip("[]").rstrip(".").lower()
-    if is_loopback(name) or name.endswith(".localhost") or name in ("ip6-localhost", "ip6-loopback"):
+    if is_loopback(name) or name.endswith((".localhost", ".localdomain")) or name in _NAMES_OF_THIS_MACHINE:
+        return True
+    if name == socket.gethostname().lower():
         return True
     try:
         address = ipaddress.ip_address(name)

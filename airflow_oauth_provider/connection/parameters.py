@@ -42,6 +42,10 @@ def read_parameters(extra: Extra, grant: str) -> tuple[Pairs, Pairs]:
         raise SettingsError("grant_type stands in extra_params and is a field of its own: choose one.")
     if named in (JWT_BEARER, TOKEN_EXCHANGE):
         raise SettingsError("extra_params: this grant_type is one of the field grant_type, which makes its request.")
+    actor = {"actor_token", "actor_token_type"} & {name for name, _ in (*shown, *hidden)}
+    if len(actor) == 1:
+        missing = "actor_token_type in extra_params" if "actor_token" in actor else "actor_token in secret_params"
+        raise SettingsError(f"{actor.pop()} has no use without {missing} (RFC 8693 §2.1).")
     for field, pairs in (("extra_params", shown), ("secret_params", hidden)):
         if "resource" in dict(pairs) and extra.has("resource"):
             raise SettingsError(f"resource stands in {field} and is a field of its own: choose one.")

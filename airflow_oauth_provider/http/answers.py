@@ -15,7 +15,7 @@ from airflow_oauth_provider.exceptions import (
 )
 from airflow_oauth_provider.http.auth import PROOF
 from airflow_oauth_provider.oauth2.advice import clock_is_off
-from airflow_oauth_provider.oauth2.challenge import error_in, parse_challenges, refuses_token
+from airflow_oauth_provider.oauth2.challenge import asks_for_nonce, error_in, parse_challenges, refuses_token
 from airflow_oauth_provider.oauth2.dpop import USE_NONCE, nonce_in
 from airflow_oauth_provider.oauth2.settings import without_query
 from airflow_oauth_provider.oauth2.token_response import request_id
@@ -107,6 +107,12 @@ def _other_scheme(challenge: str, scheme: str) -> str:
     if scheme == "bearer" and "dpop" in asked:
         return " The API wants a token that is bound to a key: set dpop in the connection."
     return ""
+
+
+def wants_another_nonce(response: requests.Response) -> bool:
+    """Whether the API has done nothing for want of the nonce that it names (RFC 9449 §9)."""
+    asked = response.status_code == 401 and PROOF in response.request.headers
+    return asked and asks_for_nonce(response.headers.get("WWW-Authenticate")) and nonce_in(response.headers) is not None
 
 
 def describe_call(request: requests.PreparedRequest) -> str:

@@ -103,9 +103,19 @@ class OAuth2Auth(AuthBase):
     def prove_anew(self, request: requests.PreparedRequest) -> None:
         """Replace the proof of a prepared request that is sent once more: each is good for one request (§11.1)."""
         token, proof = self.token_in(request), request.headers.get(PROOF)
-        if token is not None and proof is not None and getattr(request, _PROVED_BY, None) == proof:
+        # After a redirect it is the one for where that led.
+        if token is not None and proof is not None and hasattr(request, _PROVED_BY):
             self.authorize(request, token)
         setattr(request, _PROVED_BY, request.headers.get(PROOF))
+
+    def prove_for_another_try(self, request: requests.PreparedRequest, answer: requests.Response) -> None:
+        """Replace the proof of a request that failed, and that others than our session may send again as it is."""
+        token = self.token_in(request)
+        if token is None or token.proof_key is None or hasattr(request, _PROVED_BY):
+            return
+        if answer.request is request:
+            answer.request = request.copy()  # as it was sent
+        self.authorize(request, token)
 
     def _put(
         self, request: requests.PreparedRequest, token: AccessToken, method: str, url: str, nonce: str | None = None
@@ -169,6 +179,8 @@ class _Attempt:
             self._auth.authorize_redirect(first, response)
         else:
             self._done.clear()  # whoever sends a prepared request again makes another attempt
+            if response.status_code >= 400:
+                self._auth.prove_for_another_try(first, response)
         return response
 
     def _for_another_try(self, response: requests.Response) -> AccessToken | None:

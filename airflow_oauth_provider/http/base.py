@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.exceptions import OriginError
 from airflow_oauth_provider.http.origin import OriginGuard
-from airflow_oauth_provider.network import is_loopback, means_this_machine
+from airflow_oauth_provider.network import means_this_machine
 from airflow_oauth_provider.origin import origin_of_setting, parse_origin, refuse_unlisted
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ApiBase:
         allowed = self._settings.allowed_api_origins
         refuse_unlisted(origin, _FIELD, "allowed_api_origins", allowed)
         server = origin_of_setting(self._source.server, "Token URL", "")
-        if not allowed and means_this_machine(origin.host) and not is_loopback(server.host):
+        if not allowed and means_this_machine(origin.host) and not means_this_machine(server.host):
             raise OriginError(
                 f"{_FIELD} is on this machine ({origin}), and the authorization server is not: nothing was sent there. "
                 "Those who run this Airflow can name it in [oauth2] allowed_api_origins."

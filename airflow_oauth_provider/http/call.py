@@ -19,6 +19,7 @@ from airflow_oauth_provider.exceptions import (
     OriginError,
     SettingsError,
 )
+from airflow_oauth_provider.http.answers import wants_another_nonce
 from airflow_oauth_provider.network import certificate_problem, describe, misconfiguration, never_connected
 from airflow_oauth_provider.retry import (
     API_CALL_POLICY,
@@ -192,6 +193,8 @@ class ApiCall:
         if status < 400 or not (self._check or status in RETRIED_STATUSES):
             return response
         self._repeatable = status in RETRIED_STATUSES and (self._idempotent or status in UNPROCESSED_STATUSES)
+        # Where each answer brings another nonce, other threads may have used up the one that was sent.
+        self._repeatable |= wants_another_nonce(response)
         if not self._check:
             # The caller gets the answer itself, its body unread.
             self._refusal = response

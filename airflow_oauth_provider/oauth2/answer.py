@@ -26,16 +26,20 @@ _BASE_URL = re.compile(r"https?://[\x21\x24-\x3e\x41-\x5b\x5d-\x7e]{1,2000}", re
 
 
 def find_token(dialect: AnswerDialect, answer: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Return the object in which the token lies, and the token; None for one that is not there."""
+    """
+    Return what is said of the token, and the token; None for one that is not there.
+
+    What stands beside it counts before what stands around it, such as an ``expires_in`` of the whole answer.
+    """
     if dialect.path is None:
         return answer, answer.get("access_token")
-    around: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     found: Any = answer
     for name in dialect.path.split("."):
         if not isinstance(found, dict):
             return {}, None
-        around, found = found, found.get(name)
-    return (found, found.get("access_token")) if isinstance(found, dict) else (around, found)
+        said, found = {**said, **found}, found.get(name)
+    return ({**said, **found}, found.get("access_token")) if isinstance(found, dict) else (said, found)
 
 
 def token_from(
@@ -91,6 +95,7 @@ def lifetime_s(expires_in: Any, dialect: AnswerDialect) -> float:
 def _token_type(settings: ClientSettings, redactor: Redactor, members: dict[str, Any]) -> str:
     """Return the type, ``Bearer`` for what the connection takes for it."""
     where, dialect, token_type = settings.shown_endpoint, settings.answer, members.get("token_type")
+    token_type = token_type.strip() if isinstance(token_type, str) else token_type
     if token_type in (None, "") and dialect.default_scheme:
         return dialect.default_scheme
     if not isinstance(token_type, str) or not token_type:

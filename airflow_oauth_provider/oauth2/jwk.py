@@ -60,11 +60,12 @@ def key_of_jwk(text: str, *, field: str) -> Jwk:
         raise SettingsError(f"The JWK of {field} is no asymmetric key: its kty must be {', '.join(_READERS)}.")
     if "d" not in jwk:
         raise SettingsError(f"The JWK of {field} is a public key: the private one is needed to sign.")
-    if jwk.get("use") not in (None, "sig") or "sign" not in (jwk.get("key_ops") or ["sign"]):
+    if jwk.get("use") not in (None, "sig") or not _is_for_signing(jwk.get("key_ops")):
         raise SettingsError(f"The JWK of {field} is not for signing: its use or key_ops say so (RFC 7517 §4.2).")
     try:
-        # To put a key together from few members takes long where it is huge.
-        key = None if len(str(jwk.get("n", ""))) > _MAX_MODULUS else _READERS[kind](jwk)
+        # To put a key together from few members takes long where one of them is huge.
+        huge = any(len(str(jwk.get(member, ""))) > _MAX_MODULUS for member in "nedpq")
+        key = None if huge else _READERS[kind](jwk)
     except UNREADABLE:
         key = None
     # Not in the handler above: an error's context keeps what the library raised.
@@ -98,6 +99,10 @@ def jwk_thumbprint(jwk: Mapping[str, Any]) -> str:
 def base64url(content: bytes) -> str:
     """Return base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _is_for_signing(key_ops: Any) -> bool:
+    return not key_ops or (isinstance(key_ops, list) and "sign" in key_ops)
 
 
 def _member(jwk: dict[str, Any], name: str, field: str) -> str | None:

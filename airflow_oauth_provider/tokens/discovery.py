@@ -24,7 +24,7 @@ from airflow_oauth_provider.exceptions import (
     TokenResponseError,
     TransientError,
 )
-from airflow_oauth_provider.network import is_loopback, means_this_machine
+from airflow_oauth_provider.network import means_this_machine
 from airflow_oauth_provider.oauth2.metadata import parse_metadata, resolved, well_known_urls
 from airflow_oauth_provider.oauth2.supported import check_supported
 from airflow_oauth_provider.oauth2.token_request import TokenRequest
@@ -150,7 +150,7 @@ class Discovery:
             raise SettingsError(f"{field} is http, and the client's certificate is for the TLS handshake: {origin}.")
         refuse_unlisted(origin, field, "allowed_token_endpoints", self._allowed_origins)
         issuer = origin_of_setting(self._issuer, "Token URL (the issuer)", "")
-        if not self._allowed_origins and means_this_machine(origin.host) and not is_loopback(issuer.host):
+        if not self._allowed_origins and means_this_machine(origin.host) and not means_this_machine(issuer.host):
             raise SettingsError(
                 f"{field} is on this machine ({origin}), and the issuer is not. Those who run this Airflow can name "
                 "both in [oauth2] allowed_token_endpoints."

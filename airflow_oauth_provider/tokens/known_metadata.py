@@ -17,7 +17,7 @@ MAX_AGE_S = 86_400.0
 # Whatever the headers say: a fetch that is tried again needs no second document.
 MIN_FRESH_S = 60.0
 
-_MAX_AGE = re.compile(r'(?:^|,)\s*max-age\s*=\s*"?([0-9]{1,10})', re.IGNORECASE)
+_MAX_AGE = re.compile(r'(?:^|,)\s*max-age\s*=\s*"?([^",\s]*)', re.IGNORECASE)
 _NO_STORE = re.compile(r"(?:^|,)\s*no-store\s*(?:,|$)", re.IGNORECASE)
 _NO_CACHE = re.compile(r"(?:^|,)\s*no-cache\s*(?:,|$)", re.IGNORECASE)
 
@@ -84,7 +84,8 @@ def _told_s(cache_control: str, headers: Mapping[str, str], now: float) -> float
     age = str(headers.get("Age") or "0").strip()
     age_s = float(age) if re.fullmatch("[0-9]{1,10}", age) else 0.0
     if max_age := _MAX_AGE.search(cache_control):
-        return float(max_age[1]) - age_s
+        # What is no number is taken for stale (RFC 9111 §4.2.1).
+        return float(max_age[1]) - age_s if re.fullmatch("[0-9]{1,10}", max_age[1]) else 0.0
     if (expires := headers.get("Expires")) is None:
         return None
     ends_at, date = http_date(expires), http_date(headers.get("Date") or "")

@@ -139,7 +139,7 @@ def test_an_early_refresh_is_made_by_one_process_and_delays_nobody(
     server.tokens["made-up-old-token"] = time.time() + 11
     nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=60.0, left_s=11.0)
 
-    outcomes = nursery.run(12, worker.call_for, environment(), seconds=slow_s + 1, pause_s=0.1)
+    outcomes = nursery.run(12, worker.call_for, environment(), seconds=slow_s + 2.5, pause_s=0.1)
 
     assert [outcome.error for outcome in outcomes] == [None] * 12
     assert len(server.token_requests) == 1

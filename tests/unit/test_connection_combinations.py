@@ -110,6 +110,10 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
      ["extra_params", "grant_type"]),
     ("a resource in two places", {"resource": "urn:a", "secret_params": {"resource": "urn:b"}}, {},
      ["resource", "secret_params"]),
+    ("an actor of no type", {**EXCHANGE, "secret_params": {"subject_token": "x", "actor_token": "y"}}, {},
+     ["actor_token", "actor_token_type", "extra_params"]),
+    ("a type of no actor", {**EXCHANGE, **SUBJECT_TOKEN, "extra_params": {"actor_token_type": "urn:x"}}, {},
+     ["actor_token_type", "secret_params"]),
     ("two grants", {**JWT_BEARER, **KEY, "extra_params": {"grant_type": "urn:vendor"}}, {},
      ["grant_type", "extra_params"]),
 ]  # fmt: skip

@@ -70,7 +70,7 @@ def test_loopback_is_never_reached_by_a_proxy(url: str, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "host",
     ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.1", "0.0.0.0", "2130706433", "0x7f000001", "[::1]",
-     "[::]", "[::ffff:127.0.0.1]", "ip6-localhost"],
+     "[::]", "[::ffff:127.0.0.1]", "ip6-localhost", "localhost4", "localhost.localdomain", socket.gethostname()],
 )  # fmt: skip
 def test_whatever_spelling_means_this_machine(host: str) -> None:
     assert means_this_machine(host)

@@ -64,6 +64,17 @@ def test_a_path_leads_to_the_object_or_to_the_token_with_its_siblings(path: str,
     assert (token.value, token.lifetime_s) == (VALUE, 600)
 
 
+@pytest.mark.parametrize("path", ["data", "data.access_token", "a.b.access_token"])
+def test_what_is_said_around_the_token_counts_where_nothing_is_said_beside_it(path: str) -> None:
+    around = {"token_type": "bearer", "expires_in": 50, "scope": "read"}
+    answer = {**around, "data": {"access_token": VALUE}, "a": {"expires_in": 70, "b": {"access_token": VALUE}}}
+    token = parse(answer, path=path)
+    assert (token.value, token.lifetime_s, token.scope) == (VALUE, 70 if path.startswith("a") else 50, "read")
+    beside = {**answer, "data": {"access_token": VALUE, "expires_in": 20}}
+    if path.startswith("data"):
+        assert parse(beside, path=path).lifetime_s == 20
+
+
 @pytest.mark.parametrize("path", ["nothing", "data.nothing", "list", "data.access_token.more", "data.null", "."])
 def test_a_path_that_leads_nowhere_is_named_in_the_error(path: str) -> None:
     answer = {**GOOD, "list": [], "data": {**PLAIN, "null": None}}
@@ -83,6 +94,10 @@ def test_without_a_path_only_the_outermost_object_counts() -> None:
 
 
 @pytest.mark.statement(10)
+def test_blanks_around_a_type_are_no_part_of_it() -> None:
+    assert parse({**PLAIN, "token_type": " Bearer "}).token_type == "Bearer"
+
+
 @pytest.mark.parametrize("missing", [{}, {"token_type": None}, {"token_type": ""}])
 def test_an_answer_without_a_type_is_used_only_when_the_connection_names_one(missing: dict[str, Any]) -> None:
     assert parse({**PLAIN, **missing}, default_scheme="Bearer").token_type == "Bearer"

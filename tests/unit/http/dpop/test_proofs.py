@@ -54,6 +54,34 @@ def test_a_prepared_request_that_is_sent_twice_has_two_proofs(api: DpopServer, p
     assert len({claims_of(proof)["jti"] for proof in api.proofs}) == 3
 
 
+@pytest.mark.statement(42)
+def test_a_prepared_request_that_was_redirected_has_its_own_proof_when_it_is_sent_again(
+    api: DpopServer, processes: Processes
+) -> None:
+    session = session_on(api, processes)
+    prepared = session.prepare_request(requests.Request("GET", f"{api.url}/api/a"))
+    for _ in range(2):
+        api.answer_first(Reply(302, b"", {"Location": "/api/b"}), Reply(200))
+        assert session.send(prepared).status_code == 200
+    assert [claims_of(proof)["htu"] for proof in api.proofs] == [f"{api.url}/api/a", f"{api.url}/api/b"] * 2
+    assert len({claims_of(proof)["jti"] for proof in api.proofs}) == 4
+
+
+@pytest.mark.statement(42)
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_library_that_sends_a_failed_request_again_sends_a_new_proof(
+    api: DpopServer, processes: Processes, status: int
+) -> None:
+    """dlt does: it repeats ``session.send`` with the request as it is."""
+    with requests.Session() as session:
+        request = session.prepare_request(requests.Request("GET", f"{api.url}/api/a", auth=auth_on(api, processes)))
+        api.answer_first(Reply(status), Reply(status), None)
+        answers = [session.send(request) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status, status, 200]
+    assert len({claims_of(proof)["jti"] for proof in api.proofs}) == 3
+    assert [answer.request.headers["DPoP"] for answer in answers] == api.proofs, "each answer names what was sent"
+
+
 @pytest.mark.statement(44)
 def test_the_nonce_that_was_just_asked_for_counts_whatever_another_thread_has_heard_since(
     api: DpopServer, processes: Processes, monkeypatch: pytest.MonkeyPatch
@@ -186,16 +214,30 @@ def test_nonces_are_kept_by_origin(api: DpopServer, processes: Processes) -> Non
 
 
 @pytest.mark.statement(44)
-def test_an_api_that_asks_for_another_nonce_each_time_gets_two_sends(api: DpopServer, processes: Processes) -> None:
+def test_an_api_that_asks_for_another_nonce_each_time_gets_two_sends_an_attempt(
+    api: DpopServer, processes: Processes, clock: Clock
+) -> None:
+    clock.skip_sleeps()
     numbers = itertools.count()
     api.api_reply = lambda _: nonce_demand(f"n{next(numbers)}")
 
     with pytest.raises(ApiUnavailableError, match="yet another nonce") as caught:
         session_on(api, processes).call("GET", "orders")
 
-    assert api.nonces == [None, "n0"]
+    assert api.nonces == [None, *(f"n{number}" for number in range(9))]
     assert caught.value.error == "use_dpop_nonce"
     assert len(processes.endpoint.asked) == 1
+
+
+@pytest.mark.statement(44)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_nonce_that_other_threads_have_used_up_is_no_failure(
+    api: DpopServer, processes: Processes, clock: Clock, method: str
+) -> None:
+    clock.skip_sleeps()
+    api.answer_first(nonce_demand("one"), nonce_demand("two"), nonce_demand("three"), Reply(200))
+    assert session_on(api, processes).call(method, "orders").attempts == 2
+    assert api.nonces == [None, "one", "two", "three"]
 
 
 @pytest.mark.statement(44)
