@@ -125,6 +125,22 @@ def test_calls_go_on_with_a_living_token_while_the_token_endpoint_hangs(
     assert len(server.token_requests) <= 3
 
 
+@pytest.mark.statement(54)
+def test_a_server_that_takes_longer_than_those_wait_who_have_a_token_fails_nobody(
+    nursery: Nursery, server: OAuthServer, environment: Environment
+) -> None:
+    """The token ends while the server is asked for the next one, with more processes to come."""
+    server.tokens["made-up-old-token"] = time.time() + 5.5
+    nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=60.0, left_s=5.5)
+    server.token_reply = slow(server, 7)
+
+    outcomes = nursery.run(6, worker.call_for, environment(), seconds=9.0, pause_s=0.2)
+    outcomes += nursery.run(6, worker.call, environment())
+
+    assert [outcome.error for outcome in outcomes] == [None] * 12
+    assert len(server.token_requests) <= 3
+
+
 @pytest.mark.statement(21)
 def test_an_api_that_refuses_every_token_is_at_most_three_token_requests_of_forty_processes(
     nursery: Nursery, server: OAuthServer, environment: Environment
