@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.conftest import slow
 from tests.support import worker
 from tests.support.servers import OAuthServer, Reply, Seen
 
