@@ -162,13 +162,13 @@ class TokenSource:
     def _obtain(self, refused: AccessToken | None) -> AccessToken:
         if (token := self._shelf.usable(refused)) is not None:
             return token
-        give_up_at = time.monotonic() + self._patience_s(refused)
+        began, patience_s = time.monotonic(), self._patience_s(refused)
         try:
-            if not self._fetching.acquire(timeout=max(0.0, give_up_at - time.monotonic())):
+            if not self._fetching.acquire(timeout=patience_s):
                 old = self._shelf.living(refused)
-                return old.token if old is not None else self._obtain_alone(refused, give_up_at)
+                return old.token if old is not None else self._obtain_alone(refused, began, patience_s)
             try:
-                return self._shelf.usable(refused) or self._obtain_alone(refused, give_up_at)
+                return self._shelf.usable(refused) or self._obtain_alone(refused, began, patience_s)
             finally:
                 self._fetching.release()
         except OAuth2Error as error:
@@ -181,8 +181,8 @@ class TokenSource:
                 log.warning("No new token for now; the present one lives for another %.0f s. %s", old.life_s(), error)
             return old.token
 
-    def _obtain_alone(self, refused: AccessToken | None, give_up_at: float) -> AccessToken:
-        """Fetch under the lease."""
+    def _obtain_alone(self, refused: AccessToken | None, came_at: float, patience_s: float) -> AccessToken:
+        """Fetch under the lease, for which it is waited so long since *came_at*."""
         self._refusals.raise_remembered()
         if (living := self._living_in_pause(refused)) is not None:
             return living
@@ -190,10 +190,14 @@ class TokenSource:
         poll_s, max_poll_s = self._entries.poll_s
         try:
             while (lease := self._entries.try_lease()) is None and self._entries.shared:
-                remaining_s = give_up_at - time.monotonic()
+                remaining_s = came_at + patience_s - time.monotonic()
                 if remaining_s <= 0:
                     if (old := self._shelf.living(refused)) is not None:
                         return old.token
+                    if patience_s < _longest_wait_s():
+                        # The token has ended while we waited: from now on we are one of those who have none.
+                        patience_s = _longest_wait_s()
+                        continue
                     log.warning("Another process has been fetching this token for long: going on without waiting.")
                     break
                 waited = True
@@ -259,8 +263,12 @@ class TokenSource:
     def _patience_s(self, refused: AccessToken | None) -> float:
         """Return how long to wait for somebody else's fetch: not long while the present token lives."""
         old = self._shelf.living(refused)
-        # A while longer than a lease lives: whoever takes over a dead one needs the time for its own fetch.
-        return LEASE_S + PATIENCE_S if old is None else max(0.0, min(PATIENCE_S, old.life_s() - 1))
+        return _longest_wait_s() if old is None else max(0.0, min(PATIENCE_S, old.life_s() - 1))
+
+
+def _longest_wait_s() -> float:
+    """Return how long to wait without a token: longer than a lease lives, as whoever takes over a dead one fetches."""
+    return LEASE_S + PATIENCE_S
 
 
 def _unlock_after_fork() -> None:

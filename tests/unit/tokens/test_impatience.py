@@ -79,6 +79,27 @@ def test_an_early_refresh_that_a_slow_server_did_not_answer_in_time_is_the_only_
     settle()
 
 
+def test_whoever_waits_while_the_token_ends_waits_on_for_the_next_one(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = Processes(lifetime_s=60)
+    source = processes.start()
+    source.get()
+    clock.advance(60 - 4)
+    lease = processes.entries().try_lease()
+    assert lease is not None
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if sum(clock.slept) > 8:
+            processes.entries().write_token(processes.endpoint.token(), expected=processes.entries().generation())
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert source.get().value == "token-2"
+    assert 8 < sum(clock.slept) < 10
+    assert processes.endpoint.asked == [None], "the holder of the lease asks, nobody else"
+
+
 @pytest.mark.statement(54)
 def test_a_client_that_is_refused_meanwhile_goes_on_with_the_token_that_it_has(clock: Clock) -> None:
     processes = Processes()
