@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.support import forked_coverage  # noqa: F401  # before what has something done after a fork
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 

@@ -16,7 +16,10 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.support import worker
+from tests.support import (
+    forked_coverage,  # noqa: F401  # before what has something done after a fork
+    worker,
+)
 
 # Everything that the package imports late, so that no child pays for it; nothing of it is used here.
 IMPORTS = (
