@@ -88,11 +88,10 @@ def _pattern_of_run(character: str, length: int) -> str:
         for encoded in {utf8, latin1} - {b""}
         for escape in ("%(?:25){0,3}", r"\\{1,4}x")
     ]
-    utf16 = character.encode("utf-16-be", "surrogatepass").hex()
     in_html = [f"#0*{number}", f"#[xX]0*{_in_any_case(f'{number:x}')}", _HTML_NAMES.get(character)]
     alternatives = [
         *as_bytes,
-        "".join(rf"\\{{1,7}}u{_in_any_case(utf16[at : at + 4])}" for at in range(0, len(utf16), 4)),
+        "".join(rf"\\{{1,7}}u{_in_any_case(f'{unit:04x}')}" for unit in _utf16(number)),
         *(rf"(?:&|\\{{1,7}}u0026)(?:amp;){{0,3}}{name};" for name in in_html if name),
         *filter(None, [_OTHERWISE.get(character)]),
     ]
@@ -101,6 +100,12 @@ def _pattern_of_run(character: str, length: int) -> str:
         return rf"(?:\\{{{length},{8 * length}}}|(?:{'|'.join(alternatives)}){{{length}}})"
     raw = rf"\\{{0,7}}{re.escape(character)}"
     return f"(?:{'|'.join([raw, *alternatives])}){{{length}}}"
+
+
+def _utf16(number: int) -> tuple[int, ...]:
+    """Return a character's UTF-16 code units, without the codec: that is a module to be found and read."""
+    beyond = number - 0x10000
+    return (number,) if beyond < 0 else (0xD800 + (beyond >> 10), 0xDC00 + (beyond & 0x3FF))
 
 
 def _in_any_case(digits: str) -> str:
