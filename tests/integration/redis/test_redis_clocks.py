@@ -11,13 +11,12 @@ from tests.integration.redis.conftest import Environment
 # These hold whatever the store is.
 from tests.integration.test_clocks import (  # noqa: F401
     test_a_clock_that_jumps_back_in_a_running_process_immortalises_nothing,
-    test_a_refusal_from_an_hour_ahead_is_forgotten_in_its_time,
     test_a_slow_clock_does_not_use_a_token_after_its_end,
     test_clocks_that_differ_by_thirty_seconds_share_a_token,
 )
 from tests.support import worker
 from tests.support.processes import Nursery, wait_until
-from tests.support.servers import OAuthServer
+from tests.support.servers import OAuthServer, Reply
 
 
 @pytest.mark.parametrize("clocks_s", [(0.0, -30.0), (3600.0, 0.0)])
@@ -38,6 +37,21 @@ def test_a_short_token_is_shared_by_a_clock_behind_and_used_by_nobody_after_its_
     assert late.value == [200]
     assert server.ended_calls == 0
     assert len(server.token_requests) == 2
+
+
+@pytest.mark.statement(55)
+def test_a_refusal_from_an_hour_ahead_binds_for_as_long_as_it_was_meant_to(
+    nursery: Nursery, server: OAuthServer, environment: Environment
+) -> None:
+    server.token_reply = lambda _: Reply(429, b"", {"Retry-After": "40"})
+    nursery.run(1, worker.get_token, environment(), clock_shift_s=3600.0)
+    server.token_reply = None
+
+    (bound,) = nursery.run(1, worker.get_token, environment())
+
+    assert bound.error == "TokenEndpointUnavailableError"
+    assert 20 < bound.facts["retry_after_s"] <= 40
+    assert len(server.token_requests) == 1
 
 
 def test_processes_with_three_clocks_use_no_token_after_its_end(
