@@ -5,8 +5,8 @@ suits_2_11 = $(shell $(1) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
 UV := $(shell command -v uv)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -rs
-# Two cores are enough for these: most tests wait for somebody.
-SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
+# For two cores: with more processes, what has to be done within a second is not.
+SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 BIN_2_11 := .venv-2.11/bin
 SOURCES := airflow_oauth_provider demo dags_examples benchmarks tests
 

@@ -87,11 +87,11 @@ def test_a_failed_early_refresh_is_one_log_line_and_a_pause_and_harms_nobody(
             settle()
     assert len(processes.endpoint.asked) == 2
     assert len([r for r in caplog.records if "early refresh of a token failed" in r.getMessage()]) == 1
-    clock.advance(pause_s - 2)
+    clock.advance(pause_s - 15)
     sources[0].get()
     settle()
     assert len(processes.endpoint.asked) == 2
-    clock.advance(6)
+    clock.advance(20)
     sources[0].get()
     settle()
     assert sources[0].get().value == "token-2"
@@ -136,13 +136,13 @@ def test_a_task_that_was_killed_half_way_leaves_a_pause_behind(clock: Clock) -> 
     processes.endpoint.script = [killed]
     first.get()
     settle()
-    for _ in range(6):
+    for _ in range(5):
         for source in (first, second, processes.start()):
             assert source.get().value == "token-1"
             settle()
         clock.advance(38)
     assert len(processes.endpoint.asked) == 2, "what became of it nobody knows: no second one is risked"
-    clock.advance(15)
+    clock.advance(60)
     assert second.get().value == "token-2", "in the mandatory window"
     settle()
 
