@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROOF = "DPoP"
-_PROVED_BY = "_oauth2_proved_by"
+# On requests that our own session proves each time that it sends them.
+_PROVED = "_oauth2_proved"
 
 # More than the tokens that one session can have under way: the present one and those that it replaced.
 _MAX_SENT = 8
@@ -104,14 +105,14 @@ class OAuth2Auth(AuthBase):
         """Replace the proof of a prepared request that is sent once more: each is good for one request (§11.1)."""
         token, proof = self.token_in(request), request.headers.get(PROOF)
         # After a redirect it is the one for where that led.
-        if token is not None and proof is not None and hasattr(request, _PROVED_BY):
+        if token is not None and proof is not None and hasattr(request, _PROVED):
             self.authorize(request, token)
-        setattr(request, _PROVED_BY, request.headers.get(PROOF))
+        setattr(request, _PROVED, True)
 
     def prove_for_another_try(self, request: requests.PreparedRequest, answer: requests.Response) -> None:
         """Replace the proof of a request that failed, and that others than our session may send again as it is."""
         token = self.token_in(request)
-        if token is None or token.proof_key is None or hasattr(request, _PROVED_BY):
+        if token is None or token.proof_key is None or hasattr(request, _PROVED):
             return
         if answer.request is request:
             answer.request = request.copy()  # as it was sent
