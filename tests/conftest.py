@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 # Airflow reads this when it is first imported: the developer's own home is not for tests.
 HOME = tempfile.mkdtemp(prefix="airflow-tests-")
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+MADE_IN = os.getpid()
+
+
+@atexit.register
+def _remove_home() -> None:
+    if os.getpid() == MADE_IN:  # and not in a forked child that ends as Python ends
+        shutil.rmtree(HOME, ignore_errors=True)
+
+
 os.environ["AIRFLOW_HOME"] = HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
