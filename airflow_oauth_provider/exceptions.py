@@ -155,7 +155,7 @@ class UnusableTokenError(PermanentError):
 
 
 class ApiRefusedError(PermanentError):
-    """The API answered with a status that trying again does not change (4xx; 403 without ``Retry-After``)."""
+    """The API answered with a status that trying again does not change (4xx without ``Retry-After``)."""
 
 
 class ApiUnavailableError(TransientError):

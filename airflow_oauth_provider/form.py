@@ -109,7 +109,8 @@ _CLIENT = {
     ),
     "assertion_audience": _field(
         "Audience of assertions",
-        "issuer, endpoint (the token URL), or a value of its own; by default the issuer where it is known.",
+        "issuer, endpoint (the token URL), or a value of its own; by default the issuer where it is known, "
+        "and the token URL for jwt_bearer.",
         _TEXT,
     ),
     "assertion_typ": _field(

@@ -1,5 +1,5 @@
 """
-A scheduled pull: once a day, the open orders of that day land in XCom.
+A scheduled pull: once a day, the open orders of the day before land in XCom.
 
 The JSON answer arrives in XCom as an object; endpoint, query, headers and body may hold templates.
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_oauth_provider.operators.http import OAuth2HttpOperator
 
 with DAG(
     "shop_scheduled_pull",
-    schedule="@daily",
+    # With a plain "@daily" the day before is {{ ds }} on Airflow 2, and {{ macros.ds_add(ds, -1) }} on Airflow 3.
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     doc_md=__doc__,
@@ -27,5 +29,5 @@ with DAG(
         task_id="open_orders",
         oauth2_conn_id="shop",
         endpoint="orders",
-        query={"day": "{{ ds }}", "open": "true"},
+        query={"day": "{{ data_interval_start | ds }}", "open": "true"},
     )

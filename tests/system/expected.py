@@ -18,7 +18,7 @@ def expected_xcoms(day: str) -> dict[str, list[Any]]:
     """
     Return the results by Dag, one for each mapped task.
 
-    :param day: the date of the run, which the scheduled Dag sends to the API
+    :param day: on which the run's data interval begins, which the scheduled Dag sends to the API
     """
     return {
         "shop_scheduled_pull": [{"day": day, "orders": OPEN_ORDERS}],

@@ -68,14 +68,13 @@ def test_an_example_dag_succeeds_and_leaves_its_result_in_xcom(airflow: CommandL
 
     assert done.returncode == 0, done.stdout
     assert airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id) == ["success"], done.stdout
-    (run_id,) = airflow.query("SELECT run_id FROM dag_run WHERE dag_id = ?", dag_id)
-    day = run_id.removeprefix("manual__")[:10]
+    (interval_start,) = airflow.query("SELECT data_interval_start FROM dag_run WHERE dag_id = ?", dag_id)
     stored = airflow.query(
         "SELECT value FROM xcom WHERE key = 'return_value' AND dag_id = ? AND task_id = ? ORDER BY map_index",
         dag_id,
         RESULTS[dag_id],
     )
-    assert [json.loads(value) for value in stored] == expected_xcoms(day)[dag_id]
+    assert [json.loads(value) for value in stored] == expected_xcoms(interval_start[:10])[dag_id]
     for secret in (airflow.server.client.client_secret, *airflow.server.ledger.issued()):
         assert secret not in done.stdout
 

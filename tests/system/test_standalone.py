@@ -31,7 +31,7 @@ def test_all_dags_of_one_connection_share_one_token(system_run: SystemRun) -> No
 
 @pytest.mark.parametrize("dag_id", RESULTS)
 def test_an_example_dag_leaves_what_the_api_answered_in_xcom(system_run: SystemRun, dag_id: str) -> None:
-    day = system_run.run_ids[dag_id].split("__")[1][:10]
+    day = system_run.interval_start(dag_id)[:10]
 
     assert system_run.states[dag_id] == "success"
     assert system_run.xcoms(dag_id) == expected_xcoms(day)[dag_id]

@@ -46,6 +46,18 @@ def test_a_url_whose_password_may_have_been_cut_is_refused_and_not_shown(url: st
     assert raised.value.__context__ is None
 
 
+@pytest.mark.parametrize("path", ["/cache", "/0/1", "/-1", "/1.0"])
+def test_a_path_that_is_no_number_is_not_taken_for_database_0(path: str) -> None:
+    with pytest.raises(ValueError, match="number of a database"):
+        RedisStore(f"redis://cache.example.com{path}")
+
+
+@pytest.mark.parametrize(("path", "number"), [("", 0), ("/", 0), ("/7", 7), ("/7/", 7), ("?db=7", 7)])
+def test_the_path_is_the_number_of_the_database(path: str, number: int) -> None:
+    connection: Any = RedisStore(f"rediss://cache.example.com{path}")._client.connection_pool.make_connection()
+    assert connection.db == number
+
+
 def test_tls_is_for_the_servers_name_and_with_a_certificate() -> None:
     connection: Any = RedisStore("rediss://cache.example.com")._client.connection_pool.make_connection()
     assert connection.check_hostname is True
