@@ -15,7 +15,8 @@ _GSON, _DOTNET = "<>&='", "+\"'<>&`"
 # Go's html/template and Jinja write numbers where html.escape writes names.
 _NUMBERED = "+\"'"
 _HTML_NAMES = {'"': "quot", "&": "amp", "'": "apos", "<": "lt", ">": "gt", "+": "plus", "=": "equals", "/": "sol"}
-_OTHERWISE = {" ": r"\+", "+": " ", "\n": r"\\{1,7}n", "\r": r"\\{1,7}r", "\t": r"\\{1,7}t"}
+_OTHERWISE = {" ": r"\+", "+": " "}
+_BY_LETTER = {"\n": "n", "\r": "r", "\t": "t"}
 
 
 def echoed_forms(secret: str) -> set[str]:
@@ -72,34 +73,57 @@ def _escaped(text: str, characters: str, escape: str) -> str:
 
 
 def _pattern_of(text: str) -> str:
-    return "".join(_pattern_of_run(character, len(list(run))) for character, run in groupby(text))
+    pattern, before = "", ""
+    for character, run in groupby(text):
+        pattern += _pattern_of_run(character, len(list(run)), before == "\\")
+        before = character
+    return pattern
 
 
-@lru_cache(maxsize=256)
-def _pattern_of_run(character: str, length: int) -> str:
-    """Return a pattern of *character*, *length* times; repetitions are bounded, lest a text make it slow."""
+@lru_cache(maxsize=512)
+def _pattern_of_run(character: str, length: int, behind_backslashes: bool) -> str:  # noqa: FBT001  # the key of the cache
+    """
+    Return a pattern of *character*, *length* times.
+
+    Repetitions are bounded, and there is one way only to share backslashes out: else a text would make it slow.
+
+    :param behind_backslashes: the run of backslashes before has taken those that escape the first *character*
+    """
     # No encoder touches these.
     if character.isascii() and (character.isalnum() or character in "-._"):
         return re.escape(character) * length
+    escapes = "|".join(_escapes_of(character))
+    # What it looks like unescaped comes last: it may be the beginning of an escape, whose end would be left over.
+    if character == "\\":
+        # One run of them, not each with escapes of its own; with those of the character behind, and never given back.
+        return rf"(?:(?:{escapes}){{{length}}}|\\{{{length},{8 * length + 7}}}+)"
+    raw = rf"\\{{0,7}}{re.escape(character)}"
+    one = f"(?:{escapes}|{raw}){{{length}}}"
+    if not behind_backslashes:
+        return one
+    first = f"(?:{'|'.join([*_escapes_of(character, 0), raw])})"
+    return first + (_pattern_of_run(character, length - 1, False) if length > 1 else "")  # noqa: FBT003
+
+
+def _escapes_of(character: str, least: int = 1) -> list[str]:
+    """Return patterns of what stands for *character*; those that begin with backslashes, with *least* or more."""
     number, utf8, latin1 = ord(character), character.encode(errors="ignore"), character.encode("latin-1", "ignore")
     # What escapes may be escaped again: JSON in JSON, a URL in a URL.
+    slashes = rf"\\{{{least},7}}"
     as_bytes = [
-        "".join(f"{escape}{_in_any_case(f'{byte:02x}')}" for byte in encoded)
+        "".join(f"{escape if place else at_first}{_in_any_case(f'{byte:02x}')}" for place, byte in enumerate(encoded))
         for encoded in {utf8, latin1} - {b""}
-        for escape in ("%(?:25){0,3}", r"\\{1,4}x")
+        for at_first, escape in (["%(?:25){0,3}"] * 2, (rf"{slashes}x", r"\\{1,7}x"))
     ]
+    units = [_in_any_case(f"{unit:04x}") for unit in _utf16(number)]
     in_html = [f"#0*{number}", f"#[xX]0*{_in_any_case(f'{number:x}')}", _HTML_NAMES.get(character)]
-    alternatives = [
+    return [
         *as_bytes,
-        "".join(rf"\\{{1,7}}u{_in_any_case(f'{unit:04x}')}" for unit in _utf16(number)),
-        *(rf"(?:&|\\{{1,7}}u0026)(?:amp;){{0,3}}{name};" for name in in_html if name),
+        *(rf"(?:&|{slashes}u0026)(?:amp;){{0,3}}{name};" for name in in_html if name),
+        rf"{slashes}u" + r"\\{1,7}u".join(units),
+        *(f"{slashes}{letter}" for letter in filter(None, [_BY_LETTER.get(character)])),
         *filter(None, [_OTHERWISE.get(character)]),
     ]
-    if character == "\\":
-        # One run of them, not each with escapes of its own.
-        return rf"(?:\\{{{length},{8 * length}}}|(?:{'|'.join(alternatives)}){{{length}}})"
-    raw = rf"\\{{0,7}}{re.escape(character)}"
-    return f"(?:{'|'.join([raw, *alternatives])}){{{length}}}"
 
 
 def _utf16(number: int) -> tuple[int, ...]:

@@ -42,7 +42,8 @@ def read_named(path: str, *, field: str, problem: type[OAuth2Error] = SettingsEr
 def _read(path: str, field: str, problem: type[OAuth2Error], roots: tuple[Path, ...] | None) -> str:
     shown = f"{field}: {path[:200]!r}"
     if not Path(path).is_absolute() or "\0" in path:
-        raise SettingsError(f"{shown} is not an absolute path.")
+        # Not shown: somebody may have put there what belongs into the file.
+        raise SettingsError(f"{field} is not an absolute path.")
     content = _patiently_read(path, shown, problem, roots)
     if len(content) > MAX_BYTES:
         raise problem(f"{shown} has more than {MAX_BYTES // 1024} KiB: it is something else.")

@@ -81,8 +81,12 @@ def misconfiguration(error: BaseException, ambient: BaseException | None = None)
             return "the proxy's URL cannot be used: check proxies"
         if isinstance(cause, requests.exceptions.InvalidSchema) and "SOCKS" in str(cause):
             return "a SOCKS proxy needs the package PySocks: install requests[socks]"
-        if isinstance(cause, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError | UnicodeError):
+        if isinstance(cause, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
             return "the URL cannot be used"
+        if isinstance(cause, UnicodeError) and "idna" in str(cause):
+            return "the URL's host name cannot be used"
+        if isinstance(cause, UnicodeEncodeError):
+            return "a header has characters that cannot be sent"
     return None
 
 

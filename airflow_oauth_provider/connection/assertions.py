@@ -142,7 +142,8 @@ def _named(extra: Extra, config: ProviderConfig, field: str) -> AssertionSource:
             f"{field}: [oauth2] key_folders names no folder to read from. Ask those who run this Airflow to set it."
         )
     if not Path(name).is_absolute():
-        raise SettingsError(f"{field}: {name[:200]!r} is not an absolute path.")
+        # Not shown: somebody may have put there what belongs into the file.
+        raise SettingsError(f"{field} is not an absolute path.")
     return AssertionSource(file=name, folders=config.key_folders)
 
 

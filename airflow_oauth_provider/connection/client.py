@@ -46,7 +46,8 @@ def read_client(
     secret = identity.read_client_secret(connection.password, extra, method, grant)
     keys = read_keys(extra, config, method, grant)
     if keys.shown is not None and server.token_endpoint.lower().startswith("http:"):
-        raise SettingsError(f"{TOKEN_URL} is http, and with auth_method {method} certificate is for the TLS handshake.")
+        shown = "certificate" if keys.signing is None else "tls_certificate"
+        raise SettingsError(f"{TOKEN_URL} is http, and with auth_method {method} {shown} is for the TLS handshake.")
     extra_params, secret_params = read_parameters(extra, grant)
     source = assertions.read_source(
         extra, config, method, grant, has_key=keys.signing is not None, secret_params=dict(secret_params)

@@ -18,7 +18,9 @@ CREDENTIALS = frozenset({"client_id", "client_secret", "client_assertion", "clie
 SECRETS = frozenset({"assertion", "password", "refresh_token", "subject_token", "actor_token"})
 # By their names on the wire.
 _OWN_FIELDS = {"scope": "scope", "audience": "audience", "authorization_details": "rar"}
-_REFUSED_HEADERS = frozenset({"authorization", "proxy-authorization", "host", "dpop", "cookie"})
+_REFUSED_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "host", "dpop", "cookie", "content-length", "transfer-encoding"}
+)
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -111,6 +113,10 @@ def _token_parameters(extra: Extra, field: str) -> Pairs:
 
 def _headers(extra: Extra, field: str) -> Pairs:
     headers = extra.mapping(field)
+    if twice := {
+        name.lower() for name, _ in headers if [other.lower() for other, _ in headers].count(name.lower()) > 1
+    }:
+        raise SettingsError(f"{field}: {min(twice)} stands there twice, in other letters.")
     for name, value in headers:
         if name.lower() in _REFUSED_HEADERS:
             raise SettingsError(f"{field}: {name} cannot be set, the provider makes it itself.")

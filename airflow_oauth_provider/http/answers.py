@@ -139,7 +139,7 @@ def decoded(content: bytes, response: requests.Response) -> str:
         return content.decode(
             named_charset(response) or "utf-8", "replace" if len(content) == _FIRST_BYTES else "strict"
         )
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         return content.decode("latin-1")
 
 

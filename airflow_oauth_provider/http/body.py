@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+
+from airflow_oauth_provider.exceptions import SettingsError
 
 
 class Body:
@@ -11,7 +14,7 @@ class Body:
     What a caller wants to send.
 
     :param data: as requests takes it
-    :param files: as requests takes it
+    :param files: as requests takes it; not an iterator, which could be read only here
     """
 
     def __init__(self, data: Any, files: Any) -> None:
@@ -35,9 +38,25 @@ class Body:
             reader.seek(position)
 
 
+def files_of(files: Any) -> Any:
+    """
+    Return *files* as they can be looked at more than once: requests takes an iterator of pairs, too.
+
+    :raises SettingsError: they are neither a mapping nor pairs
+    """
+    if files is None or isinstance(files, Mapping):
+        return files
+    pairs = None
+    with suppress(TypeError):
+        pairs = list(files)
+    if pairs is None or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise SettingsError("files is neither a mapping of names to files nor a list of such pairs.")
+    return pairs
+
+
 def _file_objects(files: Any) -> list[Any]:
     """``files`` maps or pairs names with a file, or with a tuple whose second item is one."""
     if not files:
         return []
-    values = files.values() if hasattr(files, "values") else (pair[1] for pair in files)
+    values = files.values() if isinstance(files, Mapping) else (pair[1] for pair in files)
     return [value[1] if isinstance(value, tuple | list) else value for value in values]

@@ -14,7 +14,7 @@ from airflow_oauth_provider.exceptions import ApiRefusedError, OAuth2Error, Orig
 from airflow_oauth_provider.http.answers import error_of
 from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
 from airflow_oauth_provider.http.base import ABSOLUTE, ApiBase
-from airflow_oauth_provider.http.body import Body
+from airflow_oauth_provider.http.body import Body, files_of
 from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
 from airflow_oauth_provider.http.origin import Origin
 from airflow_oauth_provider.http.pool import KeepAlive, shared_adapter
@@ -132,6 +132,7 @@ class ApiSession(requests.Session):
             # beyond ASCII have no A-labels yet; what stands around them counts.
             Origin.of(_BEYOND_ASCII.sub("_", endpoint.partition("?")[0]))
         _refuse_credentials(kwargs)
+        kwargs["files"] = files_of(kwargs.get("files"))
 
         def send() -> requests.Response:
             # Anew for each attempt: the next token may name another base URL.
@@ -144,7 +145,7 @@ class ApiSession(requests.Session):
             send,
             self._error_of,
             what=f"{method} {self.describe(endpoint)}",
-            body=Body(kwargs.get("data"), kwargs.get("files")),
+            body=Body(kwargs.get("data"), kwargs["files"]),
             redactor=self.redactor,
             check=check,
             idempotent=method in IDEMPOTENT_METHODS if idempotent is None else idempotent,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.dpop import ProofKey
     from airflow_oauth_provider.oauth2.settings import AnswerDialect, ClientSettings
 
+MAX_SCOPE_CHARACTERS = 20_000
 MAX_LIFETIME_S = 30 * 86_400.0
 
 BEARER = "Bearer"
@@ -71,8 +72,8 @@ def token_from(
     return AccessToken(
         value=value,
         token_type=token_type,
-        # Some servers name hundreds, and a token is logged.
-        scope=redactor.server_text(scope, 2000) if isinstance(scope, str) and scope else settings.scope,
+        # Some servers name hundreds.
+        scope=redactor.server_text(scope, MAX_SCOPE_CHARACTERS) if isinstance(scope, str) and scope else settings.scope,
         issued_at=now,
         expires_at=now + lifetime_s(members.get("expires_in"), settings.answer),
         proof_key=_bound_to(settings, redactor, token_type, proof_key),

@@ -12,6 +12,8 @@ from airflow_oauth_provider.exceptions import TokenExposureError
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.dpop import ProofKey
 
+_SHOWN_SCOPE = 2000
+
 
 @dataclass(frozen=True, repr=False)
 class AccessToken:
@@ -55,9 +57,11 @@ class AccessToken:
 
     def __repr__(self) -> str:
         expires = datetime.fromtimestamp(self.expires_at, tz=UTC).isoformat(timespec="seconds")
+        scope = self.scope
+        shown = scope if scope is None or len(scope) <= _SHOWN_SCOPE else f"{scope[: _SHOWN_SCOPE - 1]}…"
         bound = "" if self.proof_key is None else f", bound to {self.proof_key!r}"
         return (
-            f"AccessToken(token_type={self.token_type!r}, scope={self.scope!r}, expires_at={expires}, "
+            f"AccessToken(token_type={self.token_type!r}, scope={shown!r}, expires_at={expires}, "
             f"fingerprint={self.fingerprint}{bound})"
         )
 

@@ -17,6 +17,7 @@ from airflow_oauth_provider.exceptions import (
     TokenResponseError,
     UnauthorizedClientError,
 )
+from airflow_oauth_provider.masking import MASK
 from airflow_oauth_provider.oauth2.advice import advice, clock_difference, ended_certificate, presented
 from airflow_oauth_provider.oauth2.answer import find_token, token_from
 from airflow_oauth_provider.oauth2.settings import WORKLOAD_IDENTITY
@@ -137,6 +138,8 @@ def request_id(headers: Mapping[str, str], redactor: Redactor) -> str | None:
 def narrower_scope(settings: ClientSettings, token: AccessToken) -> str:
     """Return the scopes that were asked for and not granted, blank-separated; scopes are case-sensitive (§3.3)."""
     granted = (token.scope or "").split()
+    if any(MASK in scope for scope in granted):
+        return ""  # what is hidden may be what seems to be missing
     return " ".join(scope for scope in (settings.scope or "").split() if scope not in granted)
 
 

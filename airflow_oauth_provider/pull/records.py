@@ -211,7 +211,7 @@ def _in_charset(content: bytes, response: requests.Response) -> str | None:
     charset = named_charset(response)
     try:
         return content.decode(charset) if charset and charset.lower() not in ("utf-8", "utf8") else None
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         return None
 
 

@@ -76,7 +76,7 @@ class AuthorizationServer:
             if self._discovery is None or error.status_code != 404:
                 raise
         # The endpoint has moved, or gone: a document of yesterday may name what is no more.
-        self._discovery.forget()
+        self.forget_metadata()
         return self._ask_token(self._resolved(ends_at), ends_at, on_request)
 
     def revoke(self, token: AccessToken, within_s: float) -> None:
@@ -107,6 +107,11 @@ class AuthorizationServer:
             status_code=status,
             retry_after_s=retry_after_s(headers),
         )
+
+    def forget_metadata(self) -> None:
+        """Forget what led to the endpoints, if it was the server's metadata."""
+        if self._discovery is not None:
+            self._discovery.forget()
 
     def _ask_token(self, settings: ClientSettings, ends_at: float, on_request: Callable[[], object]) -> AccessToken:
         key = _new_proof_key(settings)

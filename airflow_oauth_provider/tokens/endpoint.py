@@ -78,6 +78,10 @@ class TokenEndpoint:
         """
         self._server.revoke(token, self._deadline_s(within_s))
 
+    def forget_metadata(self) -> None:
+        """Forget where the server's endpoints are, if it was the server who said so."""
+        self._server.forget_metadata()
+
     def _deadline_s(self, within_s: float) -> float:
         return min(within_s, sum(self._settings.transport.timeout_s))
 

@@ -33,6 +33,11 @@ _CHUNK_BYTES = 2**13
 _GRACE_S = 0.5
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none: requests would read all of the body for it, and raise for an odd one."""
+
+
 class Exchange:
     """
     A request and its answer.
@@ -73,7 +78,7 @@ class Exchange:
 
         transport, url, ambient = self._transport, request.url, sys.exc_info()[1]
         adapter = DeadlineAdapter(self._deadline_s, transport.client_certificate)
-        with adapter, requests.Session() as session:
+        with adapter, _Session() as session:
             # Neither .netrc nor REQUESTS_CA_BUNDLE; the environment's proxies are looked up below.
             session.trust_env = False
             session.mount("https://", adapter)

@@ -139,6 +139,7 @@ class TokenSource:
         """Forget the stored token, the server's metadata and remembered refusals: the next task asks anew."""
         self._shelf.held = None
         self._entries.drop_tokens()
+        self._endpoint.forget_metadata()
         self._entries.forget_metadata()
         self._refusals.forget()
 
@@ -165,8 +166,12 @@ class TokenSource:
         began, patience_s = time.monotonic(), self._patience_s(refused)
         try:
             if not self._fetching.acquire(timeout=patience_s):
-                old = self._shelf.living(refused)
-                return old.token if old is not None else self._obtain_alone(refused, began, patience_s)
+                if (old := self._shelf.living(refused)) is not None:
+                    return old.token
+                # The token has ended while we waited: from now on we are one of those who have none.
+                patience_s = _longest_wait_s()
+                if not self._fetching.acquire(timeout=max(0.0, began + patience_s - time.monotonic())):
+                    return self._obtain_alone(refused, began, patience_s)
             try:
                 return self._shelf.usable(refused) or self._obtain_alone(refused, began, patience_s)
             finally:

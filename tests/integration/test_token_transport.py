@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from airflow_oauth_provider.exceptions import (
     CertificateError,
     OAuth2Error,
     TokenEndpointUnavailableError,
+    TokenRefusedError,
     TokenResponseError,
 )
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
@@ -163,6 +166,33 @@ def test_a_redirect_is_an_error_and_its_target_gets_nothing(
     assert type(caught.value).__name__ == "TokenRefusedError"
     assert location in str(caught.value)
     check_text(caught.value)
+
+
+@pytest.mark.statement(15)
+@pytest.mark.parametrize("location", ["http://[", "//[x", "https://exämple.com/ü", "made up"])
+def test_a_redirect_to_nowhere_is_one_too(server: OAuthServer, connect: Connection, location: str) -> None:
+    server.token_reply = lambda _: Reply(302, b"", {"Location": location.encode().decode("latin-1")})
+    with pytest.raises(TokenRefusedError, match=r"[Rr]edirects are not followed") as caught:
+        OAuth2Hook(oauth2_conn_id=connect()).get_token()
+    assert len(server.seen) == 1
+    check_text(caught.value)
+
+
+@pytest.mark.statement(15)
+@pytest.mark.parametrize("headers", [{}, {"Location": "/elsewhere"}], ids=["with status 200", "of a redirect"])
+def test_a_body_that_swells_is_not_read_to_its_end(
+    server: OAuthServer, connect: Connection, headers: dict[str, str]
+) -> None:
+    swelling = gzip.compress(bytes(64 * 2**20), 1)
+    status = 302 if headers else 200
+    server.token_reply = lambda _: Reply(status, swelling, {"Content-Encoding": "gzip", **headers})
+    tracemalloc.start()
+    try:
+        with pytest.raises(TokenResponseError, match="more than 1 MiB"):
+            OAuth2Hook(oauth2_conn_id=connect()).get_token()
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.statement(15)

@@ -55,6 +55,9 @@ class ScriptedEndpoint:
             raise self.revocation
         self.revoked.append(token.value)
 
+    def forget_metadata(self) -> None:
+        """Have none."""
+
     def _answer(self, within_s: float | None) -> AccessToken:
         with self._lock:
             self.asked.append(within_s)

@@ -74,7 +74,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
     ("certificates without TLS", method("tls_client_auth", **PAIR), {"host": "http://localhost/token"},
      ["field host", "tls_client_auth"]),
     ("a certificate without TLS", method("private_key_jwt", **KEY, **TLS_PAIR), {"host": "http://localhost/token"},
-     ["field host", "certificate", "private_key_jwt"]),
+     ["field host", "tls_certificate", "private_key_jwt"]),
     # The way to the server
     ("a server that anybody may pass for", {"verify": False}, {}, ["verify", "allowed_token_endpoints"]),
     ("a proxy that may pass for a server", {"allow_http": True, "proxies": {"http": "http://proxy.example"}}, {},

@@ -17,6 +17,9 @@ from airflow_oauth_provider.masking import Redactor, mask_in_airflow
 
 SECRET = "kT8+made/up~Q9x&'\"<é>\\ 0123=="
 
+# A secret that is JSON, as it stands in JSON.
+IN_JSON = json.dumps(json.dumps({f"k{number}": f"v{number}" for number in range(12)}))[1:-1]
+
 
 def gson(text: str) -> str:
     return "".join(f"\\u{ord(c):04x}" if c in "<>&='" else c for c in json.dumps(text)[1:-1])
@@ -71,6 +74,20 @@ def test_however_a_server_escapes_a_secret_it_is_hidden(way: Callable[[str], str
     assert redact(f"got {way(SECRET)} from you") == "got *** from you"
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("end", ["%", "&", "&&", '"', "\\", "+", " ", "\n", "%25"])
+def test_nothing_is_left_of_its_end(way: Callable[[str], str], end: str) -> None:
+    secret = f"madeup{end}"
+    assert Redactor([secret])(f"<{way(secret)}>") == "<***>"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_so_is_one_that_is_escaped_already(way: Callable[[str], str]) -> None:
+    redact = Redactor([IN_JSON])
+    assert redact(f"got {way(IN_JSON)} from you") == "got *** from you"
+    assert redact(f"got {json.dumps(way(IN_JSON))[1:-1]} from you") == "got *** from you"
+
+
 @pytest.mark.parametrize("way", [gson, php, dotnet, html.escape, quote])
 def test_basic_credentials_are_hidden_in_the_same_ways(way: Callable[[str], str]) -> None:
     pair = base64.b64encode(b"client:" + SECRET.encode() + b"???>").decode()
@@ -98,10 +115,17 @@ def test_no_secret_is_so_odd_that_it_is_not_found(secret: str, way: Callable[[st
 
 
 @pytest.mark.parametrize(
-    "secret", ["\\" * 30, '\\"' * 15, "%" * 30, "%25" * 10, "&amp;" * 6, "+ " * 15, "&#38;" * 6, "é" * 20]
+    "secret",
+    [
+        *("\\" * 30, '\\"' * 15, "%" * 30, "%25" * 10, "&amp;" * 6, "+ " * 15, "&#38;" * 6, "é" * 20),
+        *("\\\n" * 15, "\\u0022" * 8, "\\&" * 15, "\\x22" * 8, "&\\" * 15, IN_JSON),
+    ],
 )
 def test_no_text_makes_the_search_slow(secret: str) -> None:
     redact, began = Redactor([secret]), time.process_time()
+    for shown in (secret, json.dumps(secret)[1:-1], json.dumps(json.dumps(secret))[3:-3], gson(secret)):
+        for cut in range(1, 9):
+            redact("x" + shown[:-cut])
     for part in (secret[:-1], "\\", '\\"', "%25", "%", "&amp;", "&#0", "+ ", "\\u00"):
         redact((part * 4000)[:4000] + "!")
     assert time.process_time() - began < 5

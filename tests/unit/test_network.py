@@ -182,7 +182,15 @@ def test_a_socks_proxy_without_its_package_says_what_to_install() -> None:
     assert "requests[socks]" in (misconfiguration(error) or "")
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+def test_a_host_name_that_cannot_be_encoded_is_a_matter_of_the_url(host: str) -> None:
+    with pytest.raises(UnicodeError) as caught:
+        socket.getaddrinfo(host, 80)
+    assert "URL" in (misconfiguration(caught.value) or "")
+
+
 def test_what_the_network_does_is_no_misconfiguration() -> None:
+    assert misconfiguration(UnicodeDecodeError("utf-8", b"x", 0, 1, "made up")) is None
     assert misconfiguration(requests.ConnectionError(ConnectionResetError(104, "reset"))) is None
     assert misconfiguration(requests.ReadTimeout("x")) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import stat
 import struct
 import tempfile
@@ -28,6 +29,7 @@ _LOCK_NAME = "store.lock"
 _KEY_NAME = "store.key"
 _KEY_BYTES = 32
 _LOCK_TIMEOUT_S = 2.0
+_COUNT_TIMEOUT_S = 0.3
 _SWEEP_EVERY_S = 3600.0
 _SWEEP_AFTER_S = 86_400.0
 _SWEEP_TIME_S = 0.5
@@ -138,8 +140,7 @@ class FileStore:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self._folder / f"{name}.count", flags, 0o600)
         try:
-            # The kernel wakes who waits for it, unlike the store's lock: this may be each task's first act.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock_shortly(descriptor)
             before = _counts_in(descriptor)
             os.pwrite(descriptor, _COUNTS.pack((before.made or 0) + made, (before.saved or 0) + saved), 0)
             ends_at = time.time() + COUNTS_TTL_S - _SWEEP_AFTER_S
@@ -260,6 +261,18 @@ def _modified_at(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
+
+
+def _lock_shortly(descriptor: int) -> None:
+    """Lock a file, or raise: whoever holds it may have been stopped, and counting is worth no wait."""
+    tries_end_at = time.monotonic() + _COUNT_TIMEOUT_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > tries_end_at:
+                raise
+        time.sleep(random.uniform(0.0005, 0.002))
 
 
 def _counts_in(descriptor: int) -> Counts:

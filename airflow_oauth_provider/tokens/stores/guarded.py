@@ -60,7 +60,8 @@ class GuardedStore:
         self.poll_s = poll_s
         self._skipped_until = 0.0
         self._not_counting_until = 0.0
-        self._hanging: tuple[int, threading.Event] | None = None
+        # By what hangs: a token's entry, or a count.
+        self._hanging: dict[str, tuple[int, threading.Event]] = {}
 
     @property
     def available(self) -> bool:
@@ -99,7 +100,7 @@ class GuardedStore:
         if count is None or time.monotonic() < self._not_counting_until or not self.available:
             return
         try:
-            self._watched(lambda: count(self._prefix + name, made=made, saved=saved))
+            self._watched(lambda: count(self._prefix + name, made=made, saved=saved), kind="count")
         except Exception as error:  # noqa: BLE001  # as below
             self._not_counting_until = time.monotonic() + self._pause_s
             log.debug("The token store %s does not count (%s).", self.describe(), type(error).__name__)
@@ -127,7 +128,7 @@ class GuardedStore:
         self._bound_s = self._timeout_s
         return result
 
-    def _watched(self, operation: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+    def _watched(self, operation: Callable[[], T], undo: Callable[[T], object] | None = None, kind: str = "entry") -> T:
         """Do *operation* within the bound, and nothing while a former one still hangs: threads are not piled up."""
         ended = threading.Event()
 
@@ -138,12 +139,13 @@ class GuardedStore:
                 ended.set()
 
         # In a child that was forked no thread hangs.
-        if self._hanging is not None and self._hanging[0] == os.getpid() and not self._hanging[1].is_set():
+        process, former = self._hanging.get(kind, (0, ended))
+        if process == os.getpid() and not former.is_set():
             raise TimeoutError("it still has not answered")
         try:
             return bounded(run, self._bound_s, undo=undo)
         except TimeoutError:
-            self._hanging = os.getpid(), ended
+            self._hanging[kind] = os.getpid(), ended
             raise
 
     def _skip(self, error: Exception) -> None:

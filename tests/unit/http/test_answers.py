@@ -136,7 +136,9 @@ def test_a_body_of_text_is_shown(content_type: str) -> None:
 
 
 def test_an_unknown_charset_and_broken_bytes_are_survived() -> None:
-    assert "gr" in str(error(400, "grün".encode("latin-1"), {"Content-Type": "text/plain; charset=made-up"}))
+    for charset in ("made-up", "undefined", "idna", "punycode", "rot13", "base64"):
+        headers = {"Content-Type": f"text/plain; charset={charset}"}
+        assert "gr" in str(error(400, "grün".encode("latin-1"), headers))
     assert "ok" in str(error(400, b"ok \xff\xfe", {"Content-Type": "application/json"}))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_oauth_provider.http.body import Body
+from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.http.body import Body, files_of
 
 
 class Unseekable(io.BytesIO):
@@ -69,3 +70,17 @@ def test_files_of_a_form_are_set_back_too(shape: str) -> None:
 def test_a_form_with_a_file_that_can_be_read_once_is_not_repeatable() -> None:
     assert not Body({"a": "b"}, {"file": ("name", Unseekable(b"x"))}).repeatable
     assert Body({"a": "b"}, {"file": ("name", b"bytes")}).repeatable
+
+
+def test_files_that_come_from_an_iterator_are_all_sent() -> None:
+    pairs = [("a", b"one"), ("b", ("name", b"two"))]
+    for given in (iter(pairs), (pair for pair in pairs), zip(*zip(*pairs, strict=True), strict=True), tuple(pairs)):
+        assert files_of(given) == pairs
+    assert files_of({"a": b"one"}) == {"a": b"one"}
+    assert files_of(None) is None
+
+
+@pytest.mark.parametrize("files", ["ab", 5, [1], [("file",)], [("file", b"x", "text/plain")]], ids=repr)
+def test_what_is_no_list_of_files_is_said_before_anything_is_sent(files: Any) -> None:
+    with pytest.raises(SettingsError, match="files is neither"):
+        files_of(files)

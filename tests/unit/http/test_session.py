@@ -142,6 +142,13 @@ def test_a_method_that_is_none_is_our_error(session: ApiSession, method: Any) ->
         session.call(method, "x")
 
 
+def test_characters_that_cannot_be_sent_are_not_blamed_on_the_url() -> None:
+    with Api() as api, pytest.raises(SettingsError, match="a header has characters that cannot be sent") as caught:
+        session_on(api).call("POST", "x", headers={"X-A": "€"})
+    assert "URL" not in str(caught.value)
+    assert not api.seen
+
+
 def test_headers_that_are_no_mapping_are_our_error(session: ApiSession) -> None:
     with pytest.raises(SettingsError, match="headers is a list"):
         session.call("GET", "x", headers=[("X-A", "1")])

@@ -105,6 +105,16 @@ def test_scope_is_case_sensitive_and_a_narrower_one_is_noticed() -> None:
 
 
 @pytest.mark.statement(9)
+def test_nothing_is_missing_of_a_scope_that_is_long_or_partly_hidden() -> None:
+    asked = " ".join(f"scope{number:03}.read" for number in range(500))
+    settings, token = client_settings(scope=asked), parse(granted(scope=asked))
+    assert narrower_scope(settings, token) == ""
+    assert len(repr(token)) < 2200
+    secret = client_settings().client_secret
+    assert narrower_scope(client_settings(scope=f"a {secret}:b"), parse(granted(scope=f"a {secret}:b"))) == ""
+
+
+@pytest.mark.statement(9)
 @pytest.mark.parametrize("scope", [None, ""])
 def test_a_server_that_names_no_scope_granted_what_was_asked_for(scope: str | None) -> None:
     assert parse(granted(scope=scope), scope="a b").scope == "a b"

@@ -102,7 +102,10 @@ def test_what_is_no_json_in_its_charset_either_is_shown_in_it() -> None:
         records("é nope".encode("latin1"), content_type="application/json; charset=latin1")
 
 
-@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=no-such", "; charset=base64", "; charset=ascii"])
+@pytest.mark.parametrize(
+    "charset",
+    ["", "; charset=utf-8", "; charset=no-such", "; charset=base64", "; charset=ascii", "; charset=undefined"],
+)
 def test_no_charset_is_guessed(charset: str) -> None:
     with pytest.raises(ResponseFormatError, match=r"utf-8.*It begins with: \[.\ufffd"):
         records('["é"]'.encode("latin1"), content_type=f"application/json{charset}")

@@ -17,8 +17,11 @@ from airflow_oauth_provider.exceptions import (
     TokenResponseError,
 )
 from airflow_oauth_provider.oauth2.settings import ClientSettings, Transport
+from airflow_oauth_provider.retry import TOKEN_REQUEST_POLICY
+from airflow_oauth_provider.tokens.endpoint import TokenEndpoint
 from airflow_oauth_provider.tokens.entries import METADATA
 from airflow_oauth_provider.tokens.exchange import Exchange
+from airflow_oauth_provider.tokens.source import TokenSource
 from tests.support.clock import Clock
 from tests.support.discovery import DAY_S, ISSUER, OAUTH, OPENID, TOKEN_ENDPOINT, Fleet, document, resolve, settings_of
 
@@ -197,6 +200,19 @@ def test_who_comes_later_does_not_forget_what_another_process_has_found_out_sinc
     other.forget()
     assert resolve(other) == f"{ISSUER}/moved"
     assert requests_mock.call_count == 2
+
+
+def test_a_person_who_forgets_a_client_forgets_where_its_server_is(fleet: Fleet, requests_mock: mocking.Mocker) -> None:
+    requests_mock.get(OAUTH, json=document())
+    discovery, entries = fleet.start(), fleet.entries()
+    settings = settings_of()
+    endpoint = TokenEndpoint(settings, TOKEN_REQUEST_POLICY, discovery=discovery)
+    source = TokenSource(settings, entries, endpoint)
+    resolve(discovery)
+    source.forget()
+    assert entries.metadata() is None
+    requests_mock.get(OAUTH, json=document(token_endpoint=f"{ISSUER}/moved"))
+    assert resolve(discovery) == f"{ISSUER}/moved"
 
 
 def test_who_knows_nothing_forgets_what_is_stored(fleet: Fleet, requests_mock: mocking.Mocker) -> None:

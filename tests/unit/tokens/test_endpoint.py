@@ -240,10 +240,14 @@ def test_a_certificate_that_is_not_to_be_trusted_is_not_tried_again(
 def test_a_machine_without_a_thread_left_still_gets_its_token(
     server: OAuthServer, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise RuntimeError("can't start new thread")
+    start = threading.Thread.start
 
-    monkeypatch.setattr("airflow_oauth_provider.tokens.exchange.bounded", refuse)
+    def refuse(thread: threading.Thread) -> None:
+        if "process_request_thread" not in repr(getattr(thread, "_target", None)):  # the server's own
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     assert endpoint.fetch().value in server.tokens
 
 

@@ -36,6 +36,30 @@ def test_a_thread_without_a_token_goes_on_alone_when_another_thread_hangs(monkey
         assert source.get().value == "token-1"
 
 
+def test_threads_whose_token_ends_while_they_wait_make_one_request_without_a_store(clock: Clock) -> None:
+    processes, go_on = Processes(lifetime_s=40), threading.Event()
+    source = processes.start()
+    source.get()
+    processes.guarded._skipped_until = float("inf")
+    clock.advance(38.4)  # in the mandatory window; patience ends a second before the token
+
+    def slow() -> AccessToken:
+        go_on.wait(30)
+        return processes.endpoint.token()
+
+    processes.endpoint.script = [slow]
+    got: list[str] = []
+    threads = [threading.Thread(target=lambda: got.append(source.get().value)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    clock.advance(2)
+    time.sleep(1)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert (len(got), len(processes.endpoint.asked)) == (20, 2)
+
+
 def test_two_tests_of_a_connection_at_once_leave_one_of_their_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes()
     source, other = processes.start(), processes.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -238,6 +239,17 @@ def test_files_whose_end_is_a_day_past_are_swept_once_an_hour(store: FileStore, 
     assert not (folder / "short.entry").exists()
     assert (folder / "long.entry").exists()
     assert (folder / "store.lock").exists()
+
+
+def test_nobody_waits_for_who_holds_a_count_and_was_stopped(store: FileStore, folder: Path) -> None:
+    store.count("name", made=1)
+    with (folder / "name.count").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            store.count("name", made=1)
+        assert store.counts("name") == Counts(1, 0)
+    store.count("name", made=1)
+    assert store.counts("name") == Counts(2, 0)
 
 
 def test_counts_outlive_a_month_between_two_runs(store: FileStore, folder: Path, clock: Clock) -> None:

@@ -252,8 +252,8 @@ def test_no_second_thread_waits_beside_one_that_hangs(store: Faulty, clock: Cloc
     assert store.calls == 1
     store.fault = lambda: None
     store.go_on.set()
-    assert guarded._hanging is not None
-    assert guarded._hanging[1].wait(10)
+    assert guarded._hanging
+    assert guarded._hanging["entry"][1].wait(10)
     guarded.read("name")
     assert store.calls == 2
 
@@ -325,8 +325,10 @@ def test_a_count_that_hangs_leaves_one_thread_behind(
     guarded = GuardedStore(store, timeout_s=0.05)
     for _ in range(3):
         guarded.count("name", made=1)
+        assert guarded.write("name", b"x", expected=None, ttl_s=60)
         clock.advance(31)
     assert began == ["name"]
+    assert works(guarded)
 
 
 def test_counts_that_are_no_numbers_are_unknown(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
