@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -23,7 +24,7 @@ from airflow_oauth_provider.exceptions import (
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tenacity import RetryCallState, Retrying
 
@@ -119,14 +120,23 @@ def retrying_as_told(
     """
     Return what *retry_args* say, for tenacity; the last error is raised itself, and each pause is one line in *log*.
 
-    Without a ``retry`` of their own everything is tried again, as in tenacity, but what no repetition can change.
+    Without a ``retry`` of their own every error of this package is tried again but what no repetition can change. What
+    else ends an attempt (a task's time-out, Ctrl-C, a pull that was stopped) is never asked about.
 
     :raises SettingsError: ``tenacity.Retrying`` does not take them
     """
     import tenacity
 
+    check_retry_args(retry_args)
+
     def can_change(error: BaseException) -> bool:
         return isinstance(error, ApiRefusedError) or not isinstance(error, PermanentError)
+
+    told: Callable[[RetryCallState], bool] = retry_args.get("retry") or tenacity.retry_if_exception(can_change)
+
+    def may_repeat(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, OAuth2Error | None) and told(state)
 
     def say_so(state: RetryCallState) -> None:
         log.warning(
@@ -138,11 +148,24 @@ def retrying_as_told(
         if on_pause is not None:
             on_pause(_error_of(state), state.upcoming_sleep)
 
-    ours = {"retry": tenacity.retry_if_exception(can_change), "before_sleep": say_so, "sleep": sleep}
+    ours = {"before_sleep": say_so, "sleep": sleep}
     try:
-        return tenacity.Retrying(**{**ours, **retry_args, "reraise": True})
+        return tenacity.Retrying(**{**ours, **retry_args, "retry": may_repeat, "reraise": True})
     except TypeError as error:
         raise SettingsError(f"retry_args are not what tenacity.Retrying takes: {error}.") from None
+
+
+def check_retry_args(retry_args: Any) -> None:
+    """Raise SettingsError for what ``tenacity.Retrying`` would stumble over when an API fails, and not before."""
+    if retry_args is None:
+        return
+    if not isinstance(retry_args, Mapping):
+        raise SettingsError(f"retry_args is a {type(retry_args).__name__}, not a dict for tenacity.Retrying.")
+    for name in ("stop", "wait", "retry", "sleep", "before", "after", "before_sleep"):
+        if (value := retry_args.get(name)) is not None and not callable(value):
+            raise SettingsError(f"retry_args: {name} is {value!r}, which cannot be called; take one of tenacity's.")
+    if retry_args.get("retry_error_callback") is not None:
+        raise SettingsError("retry_args: retry_error_callback cannot stand for an answer; leave it out.")
 
 
 def retry_after_s(headers: Mapping[str, Any], now: float | None = None) -> float | None:

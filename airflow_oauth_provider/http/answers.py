@@ -129,16 +129,18 @@ def _shown_body(response: requests.Response, redactor: Redactor) -> str:
         return ""
     if not any(kind in content_type for kind in _TEXT_TYPES):
         return f"(a body of type {redactor.server_text(content_type, 60)})" if first else ""
-    text = decoded(first, response)
+    text = decoded(first, response, cut=len(first) == _FIRST_BYTES)
     return redactor.server_text(text, SHOWN_CHARACTERS)
 
 
-def decoded(content: bytes, response: requests.Response) -> str:
-    """Return a body, or its beginning, as text: UTF-8 where no charset is named, which requests takes for Latin-1."""
+def decoded(content: bytes, response: requests.Response, *, cut: bool = False) -> str:
+    """
+    Return a body as text: UTF-8 where no charset is named, which requests takes for Latin-1.
+
+    :param cut: it is the beginning of one, which may end within a character
+    """
     try:
-        return content.decode(
-            named_charset(response) or "utf-8", "replace" if len(content) == _FIRST_BYTES else "strict"
-        )
+        return content.decode(named_charset(response) or "utf-8", "replace" if cut else "strict")
     except (LookupError, UnicodeError):
         return content.decode("latin-1")
 

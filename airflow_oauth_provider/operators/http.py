@@ -12,6 +12,7 @@ from airflow_oauth_provider.exceptions import ResponseCheckError, SettingsError,
 from airflow_oauth_provider.operators.values import described, text_of, value_of
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
+from airflow_oauth_provider.retry import check_retry_args
 from airflow_oauth_provider.retry_policy import DEFAULT_RETRY_POLICY, retry_policy_arguments
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class OAuth2HttpOperator(BaseOperator):
         self.idempotent = idempotent
         self.log_response = log_response
         self.max_xcom_bytes = max_xcom_bytes
+        check_retry_args(retry_args)
         self._check_pull(templated=False)
 
     def execute(self, context: Context) -> Any:

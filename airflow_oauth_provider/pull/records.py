@@ -239,7 +239,7 @@ def _refuse_html(response: requests.Response, body: Body, *, also_json: bool = F
 
 def _beginning(response: requests.Response, body: Body) -> str:
     with body.open() as file:
-        return decoded(file.read(4096)[:_SHOWN], response)
+        return decoded(file.read(4096)[:_SHOWN], response, cut=True)
 
 
 def _keys(document: Any) -> str:

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_oauth_provider.exceptions import SettingsError
 from airflow_oauth_provider.pull.pagination import as_template_field
 from airflow_oauth_provider.pull.templates import has_template
+from airflow_oauth_provider.retry import check_retry_args
 from airflow_oauth_provider.retry_policy import DEFAULT_RETRY_POLICY, retry_policy_arguments
 from airflow_oauth_provider.transfers.interval import check_interval_format, check_interval_params, lookback_of
 
@@ -119,6 +120,7 @@ class OAuth2TransferOperator(BaseOperator):
         self.resume = resume
         self._run: TransferRun | None = None
         self._killed = False
+        check_retry_args(retry_args)
         self._check_pull(templated=False)
 
     # For the transfers ------------------------------------------------------------------------------------------------

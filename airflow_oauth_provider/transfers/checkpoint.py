@@ -130,8 +130,14 @@ class Checkpoint:
 
     # This try ---------------------------------------------------------------------------------------------------------
 
-    def at_page(self, position: Position) -> None:
-        """Know that records from this page come next."""
+    def at_page(self, position: Position, *, only: bool = False) -> None:
+        """
+        Know that records from this page come next.
+
+        :param only: nothing will be saved that could end in a page before
+        """
+        if only or not self.active:
+            self._positions.clear()
         self._positions.append(position)
 
     def state(self, records: int, sink: dict[str, Any], *, done: bool = False) -> dict[str, Any]:

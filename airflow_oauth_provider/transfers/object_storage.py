@@ -93,12 +93,9 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
         extension = file_format.extension + COMPRESSIONS.get(compression or "", "")
         store = Store(self.destination, self.destination_conn_id)
         staging = Staging(store, extension, checkpoint.attempt_number, checkpoint.key)
-        if self.if_exists != "replace" and checkpoint.resumed is None and (files := staging.existing()):
-            if self.if_exists == "skip":
-                self.log.info("Nothing is pulled: %s holds a result, and if_exists is 'skip'.", self.destination)
-                staging.clean(())
-                return Skipped(files)
-            raise SettingsError(f"destination {self.destination!r} holds a result, and if_exists is 'fail'.")
+        former = checkpoint.resumed
+        if former is None and (skipped := self._result_there(staging)):
+            return skipped
         sink = FileSink(
             staging,
             file_format,
@@ -109,7 +106,19 @@ class OAuth2HttpToObjectStorageOperator(OAuth2TransferOperator):
             columns=tuple(self.columns or self.schema or ()),
         )
         sink.begin()
-        return sink
+        # What the former try had put in place itself is no result of another run.
+        started_over = former is not None and checkpoint.resumed is None and former.get("phase") != "publish"
+        return (self._result_there(staging) if started_over else None) or sink
+
+    def _result_there(self, staging: Staging) -> Skipped | None:
+        """Return what stands in for a sink when a result is there that stays; raise when it must not be there."""
+        if self.if_exists == "replace" or not (files := staging.existing()):
+            return None
+        if self.if_exists == "fail":
+            raise SettingsError(f"destination {self.destination!r} holds a result, and if_exists is 'fail'.")
+        self.log.info("Nothing is pulled: %s holds a result, and if_exists is 'skip'.", self.destination)
+        staging.clean(())
+        return Skipped(files)
 
     def destination_identity(self) -> Any:
         """Return all that makes files what they are."""

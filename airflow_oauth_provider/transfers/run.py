@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
@@ -108,7 +108,7 @@ class TransferRun:
     def _open_checkpoint(self) -> Checkpoint:
         task, request, session = self._task, self._request, self._hook.get_conn()
         parts = [request.method, request.endpoint, request.params, request.json, request.data, request.headers]
-        hidden = _hidden_values(request.params)
+        hidden = _hidden_values(request)
         what = [task.oauth2_conn_id, parts, task.plan_parameters(), task.watermark, task.destination_identity()]
         return Checkpoint(
             self._context,
@@ -148,7 +148,7 @@ class TransferRun:
             self._task.log.info("Goes on in page %d, behind %d records.", start.number, checkpoint.records)
         with closing(self._pages(start, progress)) as pages:
             for page in pages:
-                checkpoint.at_page(Position(page.request, page.number, before))
+                checkpoint.at_page(Position(page.request, page.number, before), only=not sink.saves_on_the_way)
                 before += skip
                 skip = 0
                 for batch in self._batches(page.records):
@@ -199,10 +199,14 @@ class TransferRun:
             self._task.log.exception("The destination was not left in order; the error that led there follows.")
 
 
-def _hidden_values(params: Any) -> list[str]:
+def _hidden_values(request: PageRequest) -> list[str]:
     """Return what a Dag author sends under a name as that of a secret: some APIs repeat the query in their links."""
-    named = params.items() if isinstance(params, Mapping) else ()
-    values = [str(value) for name, value in named if _SECRET_NAME.search(str(name))]
+    params = request.params or ()
+    if isinstance(params, str | bytes):
+        params = parse_qsl(params if isinstance(params, str) else params.decode())
+    pairs = [*(params.items() if isinstance(params, Mapping) else params)]
+    pairs += parse_qsl(urlsplit(request.endpoint or "").query)
+    values = [str(value) for name, value in pairs if _SECRET_NAME.search(str(name))]
     return [value for value in values if len(value) >= 16 or (len(value) >= 8 and re.search(r"\d", value))]
 
 

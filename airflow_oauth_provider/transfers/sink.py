@@ -16,9 +16,11 @@ class Sink(Protocol):
 
     :ivar can_start_over: what former tries wrote does no harm when all of it is written again
     :ivar complete: there is nothing to pull: everything was safe in the former try, or the result is there already
+    :ivar saves_on_the_way: it may make records safe before the end
     """
 
     can_start_over: bool
+    saves_on_the_way: bool
     complete: bool
 
     def write(self, batch: list[Any]) -> None:

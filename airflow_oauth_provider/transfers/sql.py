@@ -178,6 +178,7 @@ class SqlSink:
         self._maker = RowMaker(getters(task.columns), target.keys, database.converters)
         self._batch_size = whole_number(task.batch_size) or 1
         self._commit_every = whole_number(task.commit_every)
+        self.saves_on_the_way = self._commit_every is not None
         self._pending: list[Row] = []
         self._deletes = task.mode == "replace"
         self._rows = resumed.get("rows", 0)
@@ -235,7 +236,7 @@ class SqlSink:
     def _commit_part(self) -> None:
         self._flush()
         sink = {"rows": self._rows, "done": False}
-        if self._table is not None:
+        if self._task.mode == "append" and self._checkpoint.active:
             try:
                 state = self._checkpoint.state(self._records, sink)
             except SettingsError as error:
@@ -243,7 +244,8 @@ class SqlSink:
                 self._task.log.warning("commit_every: the rest is one transaction. %s", error)
                 self._commit_every = None
                 return
-            self._table.write(state)
+            if self._table is not None:
+                self._table.write(state)
         self._checkpoint.prove()
         self._database.commit(self._what)
         self._committed = self._records

@@ -66,7 +66,11 @@ class Watermark:
 
     def advance(self, value: Any) -> None:
         """Keep *value* for the next run, when it is larger than what is kept: the data is safe now."""
-        if value is not None and later(self._kept.value, value) != self._kept.value:
+        if value is None:
+            return
+        # A run that began later may have come further meanwhile.
+        reached = _Kept.of(self._store.get(self._key)).value
+        if later(reached, value) != reached:
             self._store.set(self._key, _Kept(value, self.value, self._run).to_text())
 
 

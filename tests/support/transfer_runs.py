@@ -98,6 +98,7 @@ class ListSink:
     """
 
     can_start_over = True
+    saves_on_the_way = True
     complete = False
 
     def __init__(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_oauth_provider.transfers.files.output_file import OutputFile
 
-UNFIT_ERRORS = (TypeError, ValueError, ArithmeticError, RecursionError)
+UNFIT_ERRORS = (TypeError, ValueError, ArithmeticError, RecursionError, NotImplementedError)
 
 
 class UnfitError(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -139,10 +140,15 @@ class ParquetFormat:
             return pa.array([None if value is None else Decimal(str(value)) for value in values], kind)
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return pa.array([_as_text(value) for value in values], kind)
+        if pa.types.is_boolean(kind) and any(_is_other_than_bool(value) for value in values):
+            raise ValueError
         try:
-            return pa.array(values).cast(kind)
+            array = pa.array(values).cast(kind)
         except UNFIT_ERRORS:  # numbers and text of numbers, perhaps
-            return pa.concat_arrays([pa.array([value]).cast(kind) for value in values])
+            array = pa.concat_arrays([pa.array([value]).cast(kind) for value in values])
+        if pa.types.is_floating(kind) and kind.bit_width < 64 and any(map(_is_infinite, array.to_pylist())):
+            raise ValueError
+        return array
 
 
 class ParquetWriter:
@@ -223,6 +229,15 @@ def _as_text(value: Any) -> str | None:
 def _is_number(kind: Any) -> bool:
     pa = _pyarrow()
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_other_than_bool(value: Any) -> bool:
+    """Whether it is a number that Arrow would take for true."""
+    return isinstance(value, int | float | Decimal) and value not in (0, 1)
+
+
+def _is_infinite(value: float | None) -> bool:
+    return value is not None and math.isinf(value)
 
 
 def _is_fit(convert: Callable[[list[Any], Any], Any], value: Any, kind: Any) -> bool:

@@ -61,6 +61,7 @@ class FileSink:
         self._saved_parts = 0
         self._save_after = 0.0
         self.can_start_over = True
+        self.saves_on_the_way = not staging.is_single
         self.complete = False
 
     def begin(self) -> None:
@@ -192,6 +193,7 @@ class Skipped:
     """
 
     can_start_over = True
+    saves_on_the_way = False
     complete = True
 
     def __init__(self, files: list[dict[str, Any]]) -> None:

@@ -138,12 +138,13 @@ def test_a_secret_in_a_link_is_not_kept_in_the_database(
         assert secret.encode() not in kept.read_bytes()
 
 
+@pytest.mark.parametrize("checkpoint_table", ["oauth2_checkpoints", None])
 def test_behind_such_a_link_no_row_comes_twice(
-    server: OAuthServer, file: Path, store: StateStore, connect: Connection
+    server: OAuthServer, file: Path, store: StateStore, connect: Connection, checkpoint_table: str | None
 ) -> None:
     secret = "made-up-api-key-of-30-letters"
     connect(secret_params={"api_key": secret})
-    transfer = Transfer(store, **PAGES, commit_every=40, retry_args=ONE_ATTEMPT)
+    transfer = Transfer(store, **PAGES, commit_every=40, checkpoint_table=checkpoint_table, retry_args=ONE_ATTEMPT)
     serve(server, api(server, link=f"&api_key={secret}", fails_from=200))
     with pytest.raises(ApiUnavailableError):
         run(transfer)

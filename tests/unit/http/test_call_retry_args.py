@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import requests
 import tenacity
 
 from airflow_oauth_provider.exceptions import (
@@ -12,10 +14,21 @@ from airflow_oauth_provider.exceptions import (
     OAuth2Error,
     SettingsError,
 )
+from airflow_oauth_provider.http.pace import Stopped
+from airflow_oauth_provider.operators.http import OAuth2HttpOperator
+from airflow_oauth_provider.transfers.object_storage import OAuth2HttpToObjectStorageOperator
 from tests.support.clock import Clock
 from tests.support.servers import Reply, free_port
 from tests.support.sessions import UNAUTHORIZED, Api, session_at, session_on
 from tests.support.token_sources import Processes
+
+
+class TimeOut(BaseException):
+    """As Airflow's own for ``execution_timeout``, which is none of Exception's."""
+
+
+def always(_: Any) -> bool:
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +99,48 @@ def test_a_body_that_can_be_read_once_is_not_repeated_by_retry_args_either(clock
     with pytest.raises(ApiUnavailableError):
         session_at(f"http://127.0.0.1:{free_port()}").call("PUT", "x", data=lines(), retry_args=mine)
     assert clock.slept == []
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, TimeOut, Stopped, MemoryError])
+@pytest.mark.parametrize("mine", [{}, {"retry": tenacity.retry_if_exception(lambda _: True)}, {"retry": always}])
+def test_what_ends_a_task_ends_a_call_whatever_retry_args_say(
+    monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], mine: dict[str, Any]
+) -> None:
+    sent: list[Any] = []
+
+    def ends(*request: Any, **_: Any) -> Any:
+        sent.append(request)
+        raise raised("the end")
+
+    monkeypatch.setattr(requests.Session, "send", ends)
+    with Api() as api, pytest.raises(raised, match="the end"):
+        session_on(api).call("GET", "x", retry_args={"stop": tenacity.stop_after_attempt(3), **mine})
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        ({"stop": 3}, "stop is 3, which cannot be called"),
+        ({"wait": 1.5, "stop": tenacity.stop_after_attempt(2)}, "wait is 1.5"),
+        ({"retry": True}, "retry is True"),
+        ({"before_sleep": "log"}, "before_sleep is 'log'"),
+        ({"retry_error_callback": lambda _: None}, "retry_error_callback cannot stand for an answer"),
+        (["stop"], "retry_args is a list"),
+    ],
+)
+def test_retry_args_that_cannot_be_right_fail_before_anything_is_sent(mine: Any, said: str) -> None:
+    with Api() as api:
+        with pytest.raises(SettingsError, match=said):
+            session_on(api).call("GET", "x", retry_args=mine)
+        assert not api.seen
+    with pytest.raises(SettingsError, match=said):
+        OAuth2HttpOperator(task_id="orders", retry_args=mine)
+    with pytest.raises(SettingsError, match=said):
+        OAuth2HttpToObjectStorageOperator(task_id="orders", destination="/lake/", retry_args=mine)
+
+
+def test_none_among_retry_args_is_tenacitys_own_default() -> None:
+    mine = {"stop": tenacity.stop_after_attempt(2), "retry": None, "before": None}
+    with Api(Reply(503)) as api:
+        assert session_on(api).call("GET", "x", retry_args=mine).attempts == 2

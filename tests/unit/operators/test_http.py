@@ -73,6 +73,12 @@ def test_json_that_is_none_is_an_error_that_shows_its_beginning(server: OAuthSer
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("length", [4095, 4096, 4097])
+def test_text_of_any_length_is_read_whole(server: OAuthServer, length: int) -> None:
+    server.api_reply = lambda _: Reply(200, b"\xe9" * length, {"Content-Type": "text/plain"})
+    assert Run()() == "é" * length
+
+
 def test_body_query_and_headers_are_sent(server: OAuthServer) -> None:
     Run(method="post", json={"a": 1}, query={"q": "x"}, headers={"X-Mine": "1"})()
     Run(method="PUT", data={"form": "a b"})()

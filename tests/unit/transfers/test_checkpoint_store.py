@@ -154,3 +154,11 @@ def test_a_checkpoint_stays_small_however_long_the_pull_is() -> None:
             first.save(number * 10, SINK)
     assert len(first._positions) <= 101
     assert len(store["oauth2_transfer"]) < 1000
+
+
+@pytest.mark.parametrize(("store", "only"), [(None, False), (StateStore(), True)], ids=["no store", "one file"])
+def test_pages_to_which_no_retry_goes_back_are_not_kept(store: StateStore | None, only: bool) -> None:
+    first = checkpoint(store)
+    for number in range(100):
+        first.at_page(page(number + 1, number * 10), only=only)
+    assert len(first._positions) == 1

@@ -157,6 +157,26 @@ def test_a_retry_goes_on_with_its_own_files(
     assert not run.kept
 
 
+@pytest.mark.parametrize("if_exists", ["fail", "skip"])
+def test_a_retry_that_starts_over_does_not_replace_the_result_of_another_run(
+    server: OAuthServer, place: Place, if_exists: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_PAUSE_PER_COST", 0.0)
+    run = Run(place.url, if_exists=if_exists, max_records_per_file=2, **PAGED)
+    numbers = Numbers()
+    serve(server, in_turn(numbers, numbers, Reply(404, "gone"), numbers, numbers, numbers))
+    with pytest.raises(ApiRefusedError):
+        run()
+    place.empty()  # this try runs on another machine, where another run has left its result
+    place.put("part-00000.jsonl", b"former")
+    if if_exists == "fail":
+        with pytest.raises(SettingsError, match="holds a result"):
+            run()
+    else:
+        assert run()["skipped"] is True
+    assert place.files() == {"part-00000.jsonl": b"former"}
+
+
 def test_raw_bodies_become_a_file_for_each_page_or_one_of_all(
     server: OAuthServer, place: Place, tmp_path: Path
 ) -> None:

@@ -188,7 +188,8 @@ def test_a_schema_converts_values_where_nothing_is_lost() -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [("int64", 1.5), ("int64", "x"), ("decimal128(4, 1)", "1.55"), ("decimal128(4, 1)", "x"), ("date32", "soon"),
-     ("bool", "maybe"), ("int8", 1_000)],
+     ("bool", "maybe"), ("bool", 2), ("bool", 0.5), ("bool", Decimal("1.5")), ("int8", 1_000), ("float", 1e300),
+     ("float", -1e39), ("halffloat", 70_000), ("date32", 20260101), ("time32[s]", "12:00")],
 )  # fmt: skip
 def test_a_value_that_a_schema_would_change_is_an_error(kind: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=r"record 2 holds .* in column 'a', which does not fit"):
@@ -229,3 +230,9 @@ def test_without_pyarrow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(SettingsError, match=r"needs the extra airflow-oauth-provider\[parquet\]"):
         made()
+
+
+def test_booleans_may_be_written_in_other_ways() -> None:
+    values = [True, False, 1, 0, "true", "false", None, 1.0]
+    content = only(written(made(schema={"a": "bool"}), [{"a": value} for value in values]))
+    assert rows(content) == [{"a": value} for value in (True, False, True, False, True, False, None, True)]

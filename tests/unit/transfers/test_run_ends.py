@@ -16,7 +16,7 @@ from airflow_oauth_provider.exceptions import (
     SettingsError,
     TransientError,
 )
-from airflow_oauth_provider.pull.pagination import LinkHeader
+from airflow_oauth_provider.pull.pagination import LinkHeader, PageNumber
 from tests.support.made_up import SECRET, TOKEN_URL
 from tests.support.pulls import ORDERS, PAGED, calls
 from tests.support.transfer_runs import ListTransfer, StateStore, raising, try_of
@@ -135,6 +135,33 @@ def test_a_secret_of_the_query_that_a_link_repeats_gets_into_no_checkpoint(
     transfer.execute(try_of(1, task_state_store=StateStore()))
     assert transfer.sinks[0].records == [1, 2]
     assert transfer.sinks[0].checkpoint.active is kept
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "query", "pagination"),
+    [
+        ("orders?api_key=made-up-key-1", None, LinkHeader()),
+        ("orders?page=1&api_key=made-up-key-1", None, PageNumber(total_pages_path="pages")),
+        ("orders", [("api_key", "made-up-key-1")], LinkHeader()),
+        ("orders", "api_key=made-up-key-1", LinkHeader()),
+    ],
+)
+def test_so_does_one_of_the_endpoint_or_of_another_kind_of_query(
+    api: mocking.Mocker, endpoint: str, query: Any, pagination: Any
+) -> None:
+    link = {"Link": f"<{ORDERS}?page=2&api_key=made-up-key-1>; rel=next"}
+    kept: list[str] = []
+
+    class Watched(StateStore):
+        def set(self, key: str, value: str) -> None:
+            kept.append(value)
+            super().set(key, value)
+
+    api.get(ORDERS, [{"json": {"pages": 2, "data": [1]}, "headers": link}, {"json": {"pages": 2, "data": [2]}}])
+    transfer = ListTransfer(pagination=pagination, query=query, endpoint=endpoint, records="data", save_every=1)
+    transfer.execute(try_of(1, task_state_store=Watched()))
+    assert transfer.sinks[0].records == [1, 2]
+    assert not [text for text in kept if "made-up-key-1" in text]
 
 
 # Kills ----------------------------------------------------------------------------------------------------------------

@@ -126,6 +126,16 @@ def test_the_next_run_sends_what_this_one_saw(value: Any, sent: Any) -> None:
     assert kept(store) == (float(value) if isinstance(value, Decimal) else value)
 
 
+def test_a_run_that_overlaps_with_a_later_one_does_not_move_it_back() -> None:
+    store = StateStore()
+    watermark(store).advance(10)
+    slow, quick = (watermark(store, run_id=run) for run in ("run-2", "run-3"))
+    quick.advance(30)
+    slow.advance(20)
+    assert kept(store) == 30
+    assert watermark(store, run_id="run-4").value == 30
+
+
 def test_a_float_is_kept_as_it_is_written() -> None:
     store = StateStore()
     watermark(store).advance(1.1)
