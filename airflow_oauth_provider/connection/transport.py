@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT, MAX_TIMEOUT_S = "10,60", 3600.0
 
+# SOCKS by requests[socks].
+_PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/?#\s]", re.IGNORECASE)
+
 
 def read_transport(extra: Extra) -> Transport:
     """
@@ -35,7 +38,7 @@ def read_transport(extra: Extra) -> Transport:
         raise SettingsError(f"timeout: {text[:30]!r} is neither one number of seconds (30) nor two (10,60).")
     proxies = extra.mapping("proxies")
     for name, url in proxies:
-        if not re.fullmatch(r"(http|https|all)(://\S+)?", name) or "://" not in url:
+        if not re.fullmatch(r"(http|https|all)(://\S+)?", name) or not _PROXY.match(url):
             raise SettingsError('proxies is not of the form {"https": "http://proxy.example.com:3128"}.')
     return Transport(
         connect_timeout_s=seconds[0],

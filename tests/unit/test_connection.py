@@ -120,6 +120,8 @@ def test_a_standard_field_that_cannot_be_right_is_an_error_that_names_it(changes
         ({"verify": "/no/such/bundle.pem"}, "verify"),
         ({"proxies": {"https": "proxy.example.com"}}, "proxies"),
         ({"proxies": {"ftp": "http://proxy.example.com"}}, "proxies"),
+        ({"proxies": {"https": "ftp://proxy.example.com"}}, "proxies"),
+        ({"proxies": {"https": "http:///proxy.example.com"}}, "proxies"),
         ({"allowed_hosts": "*.example.com"}, "allowed_hosts"),
         ({"allowed_hosts": "https://api*.example.com"}, "no wildcards"),
         ({"allowed_hosts": "https://files.example.com/path"}, "more than an origin"),
