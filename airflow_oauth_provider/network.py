@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+from http import HTTPStatus
+from http.client import BadStatusLine, HTTPResponse, parse_headers
 from typing import TYPE_CHECKING
 
 import requests
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _BUNDLE_REASONS = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB", "BAD_BASE64_DECODE"})
+
+_MAX_INTERIM = 100
 
 _NAMES_OF_THIS_MACHINE = frozenset({"ip6-localhost", "ip6-loopback", "localhost4", "localhost6"})
 
@@ -149,6 +153,25 @@ def _tls_failure(reason: str | None) -> str:
 
 class BrokenOffError(requests.exceptions.ChunkedEncodingError):
     """A body that is not whole; the text says how far it came."""
+
+
+class FinalAnswer(HTTPResponse):
+    """
+    The answer behind those that only say that it will come (RFC 9110 §15.2).
+
+    The standard library knows no interim answer but 100: it would take another one for the answer, and the answer for
+    that to whatever is sent next by this connection, be it with another client's token.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status >= 200:
+                return version, status, reason
+            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise BadStatusLine("another protocol, for which nobody asked")
+            parse_headers(self.fp)
+        raise BadStatusLine("interim answers without an end")
 
 
 def causes(error: BaseException, ambient: BaseException | None = None) -> Iterator[BaseException]:

@@ -19,7 +19,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
 from airflow_oauth_provider.exceptions import CertificateError, SettingsError
-from airflow_oauth_provider.network import causes
+from airflow_oauth_provider.network import FinalAnswer, causes
 from airflow_oauth_provider.origin import Origin
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class ClientCertificateAdapter(HTTPAdapter):
         """Return what is made in place of *base*, a class of urllib3's."""
 
         class HearsOut(base):  # type: ignore[misc]
+            response_class = FinalAnswer
+
             def request(self, *args: Any, **kwargs: Any) -> None:
                 try:
                     super().request(*args, **kwargs)

@@ -141,7 +141,7 @@ def decoded(content: bytes, response: requests.Response, *, cut: bool = False) -
     """
     try:
         return content.decode(named_charset(response) or "utf-8", "replace" if cut else "strict")
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):  # UnicodeError is one; so is what a NUL in the name comes to
         return content.decode("latin-1")
 
 

@@ -6,11 +6,13 @@ import logging
 import time
 import uuid
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from requests.auth import AuthBase
+from requests.exceptions import RequestException
 from requests.sessions import SessionRedirectMixin
 from requests.utils import requote_uri
 from urllib3.util import parse_url
@@ -42,6 +44,9 @@ _MAX_SENT = 8
 # from the store, and that be refused, too. With the first send that makes four.
 _MAX_NONCES = 1
 _MAX_REPLACEMENTS = 2
+
+# Of the body of a 401.
+_FEW_BYTES = 1 << 16
 
 
 class OAuth2Auth(AuthBase):
@@ -92,14 +97,20 @@ class OAuth2Auth(AuthBase):
         token = self.token_in(answer.request)
         if token is None:
             return
+        url = ""
         try:
             method, url = _redirected(answer)
             self.guard.check(url)
         except (OriginError, ValueError):
-            # Requests takes away the token by itself, or says what is wrong with the URL.
             request.headers.pop(PROOF, None)
+            # Requests says what is wrong with the URL, or takes the token away by itself: but not from http to https.
+            if url and not SessionRedirectMixin().should_strip_auth(answer.url, url):  # type: ignore[no-untyped-call]
+                request.headers.pop("Authorization", None)
         else:
             self._put(request, token, method, url)
+            if token.proof_key is not None:
+                # Requests would leave dots in the path, and so send it elsewhere than the proof says.
+                answer.headers["Location"] = url
 
     def prove_anew(self, request: requests.PreparedRequest) -> None:
         """Replace the proof of a prepared request that is sent once more: each is good for one request (§11.1)."""
@@ -204,8 +215,11 @@ class _Attempt:
         return self._done[key] <= limit
 
     def _replaced(self, response: requests.Response, token: AccessToken) -> AccessToken | None:
+        began = time.time()
         try:
             newer = self._auth.source.renew(token)
+            if newer.issued_at >= began:  # not from the store: then there is no other one to be had
+                self._done[Origin.of(response.request.url or ""), "token"] = _MAX_REPLACEMENTS
             if newer.base_url != token.base_url:
                 # It is not for where this request was on its way to; the next one goes where it is.
                 raise ApiUnavailableError("The API has another base URL by its new token: try again.", status_code=401)
@@ -220,14 +234,24 @@ class _Attempt:
         request = response.request.copy()
         # Not the last one of all threads: a late answer to another of them may have brought an older one.
         self._auth.authorize(request, token, nonce_in(response.headers))
-        response.content  # noqa: B018  # read to its end, so that the connection can be used again
-        response.close()
+        _read_shortly(response)
         began = time.monotonic()
         again: requests.Response = response.connection.send(request, **kwargs)
         again.elapsed = timedelta(seconds=time.monotonic() - began)
         again.history = [*response.history, response]
         again.request = request
         return again
+
+
+def _read_shortly(response: requests.Response) -> None:
+    """Read a body to its end, so that the connection can be used again; give the connection up where that is far."""
+    beginning = b""
+    with response, suppress(RequestException):
+        for chunk in response.iter_content(_FEW_BYTES):
+            beginning += chunk
+            if len(beginning) > _FEW_BYTES:
+                break
+    response._content = beginning  # noqa: SLF001  # for whoever looks at the history
 
 
 def rewind_body(request: requests.PreparedRequest) -> bool:

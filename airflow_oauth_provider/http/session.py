@@ -11,6 +11,7 @@ import requests
 
 from airflow_oauth_provider import __version__
 from airflow_oauth_provider.exceptions import ApiRefusedError, OAuth2Error, OriginError, SettingsError
+from airflow_oauth_provider.http import received
 from airflow_oauth_provider.http.answers import error_of
 from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
 from airflow_oauth_provider.http.base import ABSOLUTE, ApiBase
@@ -134,11 +135,21 @@ class ApiSession(requests.Session):
         _refuse_credentials(kwargs)
         kwargs["files"] = files_of(kwargs.get("files"))
 
+        streams = self.stream if kwargs.get("stream") is None else kwargs["stream"]
+        kwargs["stream"] = True
+
         def send() -> requests.Response:
             # Anew for each attempt: the next token may name another base URL.
             response = super(ApiSession, self).request(method, self.url_for(endpoint), **kwargs)
             if receive is not None and response.status_code < 400:
                 receive(response)
+            elif not streams:
+                try:
+                    received.receive(response)
+                except requests.RequestException:
+                    # The body of an error that is to be raised need not be whole.
+                    if not check or response.status_code < 400:
+                        raise
             return response
 
         return ApiCall(

@@ -14,7 +14,7 @@ from airflow_oauth_provider.pull.paths import path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_oauth_provider.pull.body import Body
+    from airflow_oauth_provider.http.received import ReceivedBody
     from airflow_oauth_provider.pull.paths import Path
 
 _DIGITS = 2048
@@ -28,7 +28,9 @@ def can_stream(where: Path | None) -> bool:
     return where.keys is not None and not any("." in key or key == "item" for key in where.keys)
 
 
-def huge_json(body: Body, where: Path | None, *, use_decimal: bool) -> tuple[Iterator[Any], Callable[[str], Any]]:
+def huge_json(
+    body: ReceivedBody, where: Path | None, *, use_decimal: bool
+) -> tuple[Iterator[Any], Callable[[str], Any]]:
     """
     Return the records of the list at *where*, one after the other, and what looks up something else.
 
@@ -50,7 +52,7 @@ def huge_json(body: Body, where: Path | None, *, use_decimal: bool) -> tuple[Ite
     return _records(body, prefix, use_decimal=use_decimal), lambda text: _found(body, text)
 
 
-def _records(body: Body, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
+def _records(body: ReceivedBody, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
     count, why = 0, ""
     try:
         with body.open() as file:
@@ -63,7 +65,7 @@ def _records(body: Body, prefix: str, *, use_decimal: bool) -> Iterator[Any]:
         raise ResponseFormatError(f"the JSON of {body.size:,} bytes is broken after {count:,} records: {why}.")
 
 
-def _kind_at(body: Body, keys: tuple[str, ...]) -> tuple[str | None, list[str]]:
+def _kind_at(body: ReceivedBody, keys: tuple[str, ...]) -> tuple[str | None, list[str]]:
     """Return with which event the value at *keys* begins, None when it is not there; and the page's keys before it."""
     seen: list[str] = []
     try:
@@ -101,7 +103,7 @@ def _pass_by(events: Iterator[tuple[str, Any]]) -> None:
             return
 
 
-def _found(body: Body, text: str) -> Any:
+def _found(body: ReceivedBody, text: str) -> Any:
     where = path(text, "pagination")
     if where.keys is None or not can_stream(where):
         raise ResponseFormatError(

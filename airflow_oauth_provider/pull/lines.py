@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from airflow_oauth_provider.pull.body import Body
+    from airflow_oauth_provider.http.received import ReceivedBody
 
 _BLOCK = 1 << 17
 _LONGEST_LINE = 64 << 20
@@ -31,14 +31,14 @@ class CutLineError(ResponseFormatError):
     """The last line is not whole: the rest of the body is missing, though nothing else says so."""
 
 
-def raw_chunks(body: Body) -> Iterator[bytes]:
+def raw_chunks(body: ReceivedBody) -> Iterator[bytes]:
     """Yield the body's bytes as they are, decompressed."""
     with body.open() as file:
         while chunk := file.read(_BLOCK):
             yield chunk
 
 
-def ndjson_records(body: Body, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
+def ndjson_records(body: ReceivedBody, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
     """
     Yield what each line holds; empty lines hold nothing.
 
@@ -83,7 +83,9 @@ def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def csv_records(response: requests.Response, body: Body, options: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+def csv_records(
+    response: requests.Response, body: ReceivedBody, options: Mapping[str, Any]
+) -> Iterator[dict[str, str]]:
     """
     Yield each row as a dict of texts.
 
@@ -123,7 +125,7 @@ def csv_records(response: requests.Response, body: Body, options: Mapping[str, A
         raise kind(f"line {line or (reader.line_num if reader else 0):,} of the CSV {why}")
 
 
-def _is_cut(body: Body) -> bool:
+def _is_cut(body: ReceivedBody) -> bool:
     return body.content is not None and not body.content.endswith((b"\n", b"\r"))
 
 

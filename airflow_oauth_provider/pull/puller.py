@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_oauth_provider.exceptions import OAuth2Error, PaginationLoopError, ResponseFormatError
+from airflow_oauth_provider.http.received import ReceivedBody
 from airflow_oauth_provider.masking import escape_control_characters
 from airflow_oauth_provider.pull.ahead import Ahead
-from airflow_oauth_provider.pull.body import Body
 from airflow_oauth_provider.pull.counted import Counted
 from airflow_oauth_provider.pull.format import ACCEPT
 from airflow_oauth_provider.pull.page import RAW_BATCH, Page, Stream
@@ -40,7 +40,7 @@ class _Came:
     """An answer that was received to its end, and what is in it."""
 
     response: requests.Response
-    body: Body
+    body: ReceivedBody
     content: Content
 
 
@@ -207,7 +207,7 @@ class Puller:
         def receive(response: requests.Response) -> None:
             if response.status_code >= 300:
                 raise ResponseFormatError(f"it was answered with {response.status_code}, which is no page.")
-            body = Body(response)
+            body = ReceivedBody(response)
             try:
                 content = self._reader.read(response, body)
             except BaseException:

@@ -13,8 +13,8 @@ import msgspec
 
 from airflow_oauth_provider.exceptions import ResponseFormatError
 from airflow_oauth_provider.http.answers import decoded, named_charset
+from airflow_oauth_provider.http.received import BROKEN_ENCODINGS, ReceivedBody
 from airflow_oauth_provider.network import BrokenOffError
-from airflow_oauth_provider.pull.body import BROKEN_ENCODINGS, Body
 from airflow_oauth_provider.pull.format import Format, xmltodict_module
 from airflow_oauth_provider.pull.lines import (
     BOM,
@@ -62,7 +62,7 @@ class Reader:
         self._path = format.path
         self._decoder = _decoder(format.use_decimal)
 
-    def read(self, response: requests.Response, body: Body) -> Content:
+    def read(self, response: requests.Response, body: ReceivedBody) -> Content:
         """
         Return what *body* holds; small ones are taken apart at once.
 
@@ -77,7 +77,7 @@ class Reader:
             why = "is broken"
         raise BrokenOffError(f"the compressed body of {body.size:,} bytes {why}")
 
-    def _content(self, response: requests.Response, body: Body) -> Content:
+    def _content(self, response: requests.Response, body: ReceivedBody) -> Content:
         if self.format.name == "raw":
             return Content(_streamed(raw_chunks(body), body), _nothing)
         if self.format.name == "ndjson":
@@ -99,7 +99,7 @@ class Reader:
 
     # Documents ------------------------------------------------------------------------------------------------------
 
-    def _of_json(self, response: requests.Response, body: Body) -> Content:
+    def _of_json(self, response: requests.Response, body: ReceivedBody) -> Content:
         content = body.content
         if content is None:
             with body.open() as file:
@@ -140,7 +140,7 @@ class Reader:
         more = f"; [{where.text}] makes it one record" if isinstance(found, Mapping) else ""
         raise ResponseFormatError(f"records={where.text[:100]!r} {what}{more}. {_keys(document)}")
 
-    def _of_xml(self, response: requests.Response, body: Body) -> Content:
+    def _of_xml(self, response: requests.Response, body: ReceivedBody) -> Content:
         from xml.parsers.expat import ExpatError
 
         _refuse_html(response, body)
@@ -158,7 +158,7 @@ class Reader:
         raise ResponseFormatError(f"the body is not XML: {why}. It begins with: {_beginning(response, body)}")
 
 
-def _read(records: Iterator[Any], body: Body) -> Iterable[Any]:
+def _read(records: Iterator[Any], body: ReceivedBody) -> Iterable[Any]:
     """Return the lines of a small body as a list, read within the attempt: one that is cut is asked for again."""
     if body.content is None or len(body.content) > _LISTED_BYTES:
         return _streamed(records, body)
@@ -169,7 +169,7 @@ def _read(records: Iterator[Any], body: Body) -> Iterable[Any]:
     raise BrokenOffError(why)
 
 
-def _streamed(records: Iterator[Any], body: Body) -> Iterator[Any]:
+def _streamed(records: Iterator[Any], body: ReceivedBody) -> Iterator[Any]:
     """Yield them; a compressed body that is cut or broken far behind its beginning shows only here."""
     try:
         yield from records
@@ -211,7 +211,7 @@ def _in_charset(content: bytes, response: requests.Response) -> str | None:
     charset = named_charset(response)
     try:
         return content.decode(charset) if charset and charset.lower() not in ("utf-8", "utf8") else None
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):
         return None
 
 
@@ -224,7 +224,7 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _refuse_html(response: requests.Response, body: Body, *, also_json: bool = False) -> None:
+def _refuse_html(response: requests.Response, body: ReceivedBody, *, also_json: bool = False) -> None:
     """Raise when a page for people came: as CSV it would be an odd table, as XML an odd tree."""
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     with body.open() as file:
@@ -237,7 +237,7 @@ def _refuse_html(response: requests.Response, body: Body, *, also_json: bool = F
         )
 
 
-def _beginning(response: requests.Response, body: Body) -> str:
+def _beginning(response: requests.Response, body: ReceivedBody) -> str:
     with body.open() as file:
         return decoded(file.read(4096)[:_SHOWN], response, cut=True)
 

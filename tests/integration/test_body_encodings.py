@@ -12,7 +12,7 @@ import pytest
 
 from airflow_oauth_provider.exceptions import ResponseFormatError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.pull.body import zstd_module
+from airflow_oauth_provider.http.received import zstd_module
 from tests.integration.conftest import Connection, Pull
 from tests.support.paged_api import ByHand, no_pauses, raw_answer, serve
 from tests.support.pulls import BOM, bare_deflate, zstd

@@ -13,9 +13,9 @@ import requests
 import requests_mock
 import urllib3
 
-from airflow_oauth_provider.pull import body as body_module
+from airflow_oauth_provider.http import received as body_module
+from airflow_oauth_provider.http.received import ReceivedBody, zstd_module
 from airflow_oauth_provider.pull import records as records_module
-from airflow_oauth_provider.pull.body import Body, zstd_module
 from airflow_oauth_provider.pull.format import Format
 from airflow_oauth_provider.pull.page import Page
 from airflow_oauth_provider.pull.pagination import Offset
@@ -62,7 +62,7 @@ def content(
     :param options: of :class:`Format`
     """
     response = answer(body, content_type, headers=headers)
-    with closing(Body(response)) as received:
+    with closing(ReceivedBody(response)) as received:
         yield Reader(Format(response_format, **options)).read(response, received)
 
 

@@ -91,7 +91,7 @@ def compressor(name: str | None) -> Any:
 
 
 def _zstd() -> Any:
-    from airflow_oauth_provider.pull.body import zstd_module
+    from airflow_oauth_provider.http.received import zstd_module
 
     try:
         return zstd_module()

@@ -136,7 +136,7 @@ def test_a_body_of_text_is_shown(content_type: str) -> None:
 
 
 def test_an_unknown_charset_and_broken_bytes_are_survived() -> None:
-    for charset in ("made-up", "undefined", "idna", "punycode", "rot13", "base64"):
+    for charset in ("made-up", "undefined", "idna", "punycode", "rot13", "base64", "a\0b"):
         headers = {"Content-Type": f"text/plain; charset={charset}"}
         assert "gr" in str(error(400, "grün".encode("latin-1"), headers))
     assert "ok" in str(error(400, b"ok \xff\xfe", {"Content-Type": "application/json"}))

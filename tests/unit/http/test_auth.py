@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import io
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +16,9 @@ from airflow_oauth_provider.http.origin import OriginGuard
 from airflow_oauth_provider.http.session import ApiSession
 from tests.support.clock import Clock
 from tests.support.made_up import api_settings
+from tests.support.raw import RawServer
 from tests.support.servers import Reply, Server
-from tests.support.sessions import UNAUTHORIZED, Api, session_on
+from tests.support.sessions import UNAUTHORIZED, Api, session_at, session_on
 from tests.support.token_sources import Processes
 
 
@@ -173,6 +176,48 @@ def test_a_plain_session_that_keeps_the_token_over_a_redirect_is_stopped_before_
             session.get(f"{api.url}/x", auth=auth)
         assert len(foreign.seen) == 1
     assert len(aged.endpoint.asked) == 1
+
+
+def test_the_token_does_not_follow_a_redirect_to_https_on_another_port(aged: Processes) -> None:
+    auth = OAuth2Auth(aged.start(), OriginGuard("http://localhost"))
+    request = auth(requests.Request("GET", "http://localhost/v1/x").prepare())
+    answer = requests.Response()
+    answer.status_code, answer.url, answer.request = 302, request.url or "", request
+    answer.headers["Location"] = "https://localhost/elsewhere"
+    stripped = requests.Session().should_strip_auth(answer.url, answer.headers["Location"])  # type: ignore[no-untyped-call]
+    assert not stripped, "requests leaves it"
+    auth.authorize_redirect(request, answer)
+    assert "Authorization" not in request.headers
+
+
+def test_a_new_token_is_not_replaced_once_more_however_slow_the_api_is(clock: Clock) -> None:
+    processes = Processes(lifetime_s=50)
+    processes.start().get()
+    clock.advance(20)
+
+    def slowly(_: Any) -> Reply:
+        clock.advance(6)  # a tenth of the token's life, and more
+        return UNAUTHORIZED
+
+    with Api(*[slowly] * 9) as api:
+        with pytest.raises(ApiRefusedTokenError):
+            session_on(api, processes).call("GET", "x")
+        assert api.tokens == ["token-1", "token-2"]
+    assert len(processes.endpoint.asked) == 2
+
+
+def test_the_body_of_a_refusal_is_not_read_without_an_end(aged: Processes) -> None:
+    def endless(connection: socket.socket, stopping: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not stopping.is_set():
+            connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+
+    with RawServer(endless) as api:
+        session = session_at(f"http://127.0.0.1:{api.port}/v1", aged)
+        with pytest.raises(ApiRefusedTokenError):
+            session.call("GET", "x", stream=True)
+        assert api.connections == 2
 
 
 def test_any_library_based_on_requests_can_use_it() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import io
+import random
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +20,7 @@ from airflow_oauth_provider.exceptions import (
 )
 from airflow_oauth_provider.http.session import ApiSession
 from airflow_oauth_provider.oauth2.settings import Transport
+from tests.support.clock import Clock
 from tests.support.made_up import API_URL, api_settings
 from tests.support.servers import Reply, Server
 from tests.support.sessions import Api, session_on
@@ -304,3 +308,38 @@ def test_an_error_holds_no_request_and_has_no_cause_that_does() -> None:
     assert not [
         value for value in vars(error).values() if isinstance(value, requests.PreparedRequest | requests.Response)
     ]
+
+
+@pytest.mark.parametrize("framing", ["Content-Length", "Connection: close"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_half_of_a_compressed_body_is_asked_for_again(clock: Clock, framing: str, encoding: str) -> None:
+    clock.skip_sleeps()
+    text = random.Random(7).randbytes(20_000).hex()
+    whole = gzip.compress(text.encode()) if encoding == "gzip" else zlib.compress(text.encode())
+    half = whole[: len(whole) // 2]
+    length = f"Content-Length: {len(half)}\r\n" if framing == "Content-Length" else ""
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n{length}Connection: close\r\n\r\n"
+    cut, good = Reply(raw=head.encode() + half), Reply(200, whole, {"Content-Encoding": encoding})
+    with Api(cut, cut, good) as api:
+        answer = session_on(api).call("GET", "x")
+        assert (answer.attempts, answer.response.text) == (3, text)
+    with Api(*[cut] * 9) as api, pytest.raises(ApiUnavailableError, match="broke off"):
+        session_on(api).call("GET", "x")
+    with Api(cut) as api:
+        assert session_on(api).get("x", stream=True).raw.read(decode_content=False) == half, "that is the caller's"
+
+
+@pytest.mark.parametrize(("method", "status", "body"), [("HEAD", 200, b""), ("GET", 204, b""), ("GET", 404, b"half")])
+def test_an_answer_without_a_body_may_name_an_encoding(method: str, status: int, body: bytes) -> None:
+    with Api(Reply(status, body, {"Content-Encoding": "gzip"})) as api:
+        if status == 404:
+            with pytest.raises(ApiRefusedError):
+                session_on(api).call(method, "x")
+        else:
+            assert session_on(api).call(method, "x").response.content == b""
+
+
+def test_a_large_compressed_body_is_there_at_once_as_in_requests() -> None:
+    content = bytes(9 << 20)
+    with Api(Reply(200, gzip.compress(content), {"Content-Encoding": "gzip"})) as api:
+        assert session_on(api).get("x").content == content

@@ -31,18 +31,32 @@ _CHUNK = 1 << 16
 _GZIP = frozenset({"gzip", "x-gzip"})
 
 
-class Body:
+def receive(response: requests.Response) -> None:
+    """
+    Read the body of *response* to its end, as requests does, who would take a cut one that is compressed for whole.
+
+    :raises requests.RequestException: it is not whole
+    """
+    if response.status_code < 400 and response.headers.get("Content-Encoding"):
+        ReceivedBody(response, however_large=True).close()
+    else:
+        response.content  # noqa: B018
+
+
+class ReceivedBody:
     """
     The body of a response, received to its end.
 
     ``content`` holds it decoded when it is at most 4 MiB, and is None otherwise; ``size`` counts the bytes that came.
 
+    :param however_large: ``content`` is wanted in any case
     :raises BrokenOffError: it is not whole
     :raises SettingsError: its encoding needs a package that is not installed
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, *, however_large: bool = False) -> None:
         self._encoding = (response.headers.get("Content-Encoding") or "").strip().lower()
+        self._however_large = however_large
         self._spool: IO[bytes] | None = None
         self.size = 0
         self.content: bytes | None
@@ -99,12 +113,12 @@ class Body:
             if not self.size:
                 return b""
             with self._decoded(spool) as decoded:
-                beginning = decoded.read(WHOLE_BYTES + 1)
+                beginning = decoded.read(-1 if self._however_large else WHOLE_BYTES + 1)
         except EOFError:
             raise BrokenOffError(f"the {self._encoding} body broke off after {self.size:,} bytes") from None
         except BROKEN_ENCODINGS:
             raise BrokenOffError(f"the {self._encoding} body of {self.size:,} bytes is broken") from None
-        if len(beginning) > WHOLE_BYTES:
+        if len(beginning) > WHOLE_BYTES and not self._however_large:
             return None
         spool.close()
         self._spool = None

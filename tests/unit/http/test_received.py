@@ -16,9 +16,9 @@ import pytest
 import urllib3
 
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.http import received as module
+from airflow_oauth_provider.http.received import WHOLE_BYTES, ReceivedBody
 from airflow_oauth_provider.network import BrokenOffError
-from airflow_oauth_provider.pull import body as module
-from airflow_oauth_provider.pull.body import WHOLE_BYTES, Body
 from tests.support.pulls import answer, bare_deflate, zstd
 
 SMALL = b'{"a": "b"}' * 100
@@ -38,7 +38,7 @@ ENCODINGS: list[tuple[str, Callable[[bytes], bytes]]] = [
 encodings = pytest.mark.parametrize(("encoding", "encode"), ENCODINGS)
 
 
-_bodies: list[Body] = []
+_bodies: list[ReceivedBody] = []
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +48,9 @@ def _closed() -> Iterator[None]:
         _bodies.pop().close()
 
 
-def received(sent: bytes, encoding: str = "", **headers: str) -> Body:
+def received(sent: bytes, encoding: str = "", **headers: str) -> ReceivedBody:
     """Return a body that is closed when the test is over."""
-    body = Body(answer(sent, headers={**({"Content-Encoding": encoding} if encoding else {}), **headers}))
+    body = ReceivedBody(answer(sent, headers={**({"Content-Encoding": encoding} if encoding else {}), **headers}))
     _bodies.append(body)
     return body
 
@@ -97,23 +97,23 @@ def test_what_fits_is_taken_apart_as_a_whole_and_what_does_not_is_a_file() -> No
 
 def test_callers_find_a_small_body_where_requests_keeps_it() -> None:
     response = answer(b'{"a": 1}', headers={"Content-Length": "8"})
-    Body(response)
+    ReceivedBody(response)
     assert (response.json(), response.content) == ({"a": 1}, b'{"a": 1}')
     compressed = answer(gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"})
-    Body(compressed)
+    ReceivedBody(compressed)
     assert compressed.text == '{"a": 1}'
 
 
 def test_callers_who_want_a_large_body_get_the_error_of_requests() -> None:
     response = answer(LARGE)
-    with closing(Body(response)), pytest.raises(RuntimeError, match="already consumed"):
+    with closing(ReceivedBody(response)), pytest.raises(RuntimeError, match="already consumed"):
         response.content  # noqa: B018
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 def test_the_connection_goes_back_when_the_body_is_there(content: bytes) -> None:
     response = answer(content)
-    with closing(Body(response)):
+    with closing(ReceivedBody(response)):
         assert response.raw.closed
 
 
@@ -182,7 +182,7 @@ def test_a_connection_that_broke_says_how_far_it_came(
 
     monkeypatch.setattr(response.raw, "stream", stream)
     with pytest.raises(BrokenOffError, match=f"the answer broke off after {len(content):,} bytes") as caught:
-        Body(response)
+        ReceivedBody(response)
     assert caught.value.__cause__ is failure
 
 
