@@ -181,7 +181,7 @@ class Discovery:
             field="Token URL, which holds the issuer",
             deadline_s=deadline_s,
         )
-        # Whoever asks for it does not say who they are (RFC 8414 §3.1).
+        # Without credentials (RFC 8414 §3.1); a client certificate is shown where the server asks for one.
         request = TokenRequest(url, {"Accept": "application/json"}, b"", method="GET")
         status, headers, body = exchange.send(request)
         now = time.time()
