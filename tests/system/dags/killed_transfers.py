@@ -95,9 +95,10 @@ with DAG(
 
 
 with DAG("outlived_transfers", schedule=None, default_args={"retries": 1, "retry_delay": timedelta(0), **PULL}):
-    OAuth2HttpToObjectStorageOperator(
-        task_id="outlived_files", endpoint="outlived_files/0", destination=folder("outlived_files/0"), **TO_FILES
-    )
+    for name in ("outlived_files", "untouched_files"):
+        OAuth2HttpToObjectStorageOperator(
+            task_id=name, endpoint=f"{name}/0", destination=folder(f"{name}/0"), **TO_FILES
+        )
     for mode in ("append", "replace"):
         OAuth2HttpToSqlOperator(
             task_id=f"outlived_{mode}",
