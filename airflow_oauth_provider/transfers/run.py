@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, unquote_plus
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, TransientError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
@@ -201,11 +201,12 @@ class TransferRun:
 
 def _hidden_values(request: PageRequest) -> list[str]:
     """Return what a Dag author sends under a name as that of a secret: some APIs repeat the query in their links."""
-    params = request.params or ()
-    if isinstance(params, str | bytes):
-        params = parse_qsl(params if isinstance(params, str) else params.decode())
-    pairs = [*(params.items() if isinstance(params, Mapping) else params)]
-    pairs += parse_qsl(urlsplit(request.endpoint or "").query)
+    params, query = request.params, (request.endpoint or "").partition("?")[2]
+    if isinstance(params, str):
+        query += f"&{params}"
+    pairs = [*params.items()] if isinstance(params, Mapping) else [*params] if isinstance(params, list | tuple) else []
+    # What is no pair is for the pull to complain of.
+    pairs = [pair for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2] + parse_qsl(query)
     values = [str(value) for name, value in pairs if _SECRET_NAME.search(str(name))]
     return [value for value in values if len(value) >= 16 or (len(value) >= 8 and re.search(r"\d", value))]
 

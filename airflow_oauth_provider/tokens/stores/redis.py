@@ -109,8 +109,8 @@ class RedisStore:
             # Without a cause: redis-py's own message would show a part of the password.
             raise ValueError("its port is no number, or its user or password has characters to be percent-encoded")
         if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*/?", parts.path):
-            # redis-py would take database 0.
-            raise ValueError(f"its path is the number of a database, and not {parts.path!r}")
+            # redis-py would take database 0. Not shown: it may be a part of a password.
+            raise ValueError("its path is not the number of a database")
         self._described = described(url)
         options: dict[str, Any] = {"ssl_check_hostname": True} if parts.scheme == "rediss" else {}
         self._client = redis.Redis.from_url(

@@ -17,6 +17,8 @@ from airflow_oauth_provider.exceptions import (
     TransientError,
 )
 from airflow_oauth_provider.pull.pagination import LinkHeader, PageNumber
+from airflow_oauth_provider.pull.request import PageRequest
+from airflow_oauth_provider.transfers.run import _hidden_values
 from tests.support.made_up import SECRET, TOKEN_URL
 from tests.support.pulls import ORDERS, PAGED, calls
 from tests.support.transfer_runs import ListTransfer, StateStore, raising, try_of
@@ -162,6 +164,14 @@ def test_so_does_one_of_the_endpoint_or_of_another_kind_of_query(
     transfer.execute(try_of(1, task_state_store=Watched()))
     assert transfer.sinks[0].records == [1, 2]
     assert not [text for text in kept if "made-up-key-1" in text]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "query"),
+    [("http://[", None), ("orders", [1]), ("orders", [("a",)]), ("orders", 7), ("orders", b"\xff")],
+)
+def test_looking_for_secrets_stumbles_over_no_request_that_cannot_be_right(endpoint: str, query: Any) -> None:
+    assert _hidden_values(PageRequest("GET", endpoint, query)) == []
 
 
 # Kills ----------------------------------------------------------------------------------------------------------------
