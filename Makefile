@@ -4,7 +4,9 @@ PYTHON_2_11 ?= $(firstword $(foreach python,$(PYTHON) python3.12 python3.11,$(ca
 suits_2_11 = $(shell $(1) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $(1))
 UV := $(shell command -v uv)
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -rs
+# A machine that stalls at the worst moment costs a test a second try, and says so; a fault that is one fails again.
+TRIES := --reruns 1 --max-suite-reruns 4 --rerun-show-tracebacks
+PYTEST := $(BIN)/python -m pytest -rs $(TRIES)
 # For two cores: with more processes, what has to be done within a second is not.
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 BIN_2_11 := .venv-2.11/bin
@@ -40,7 +42,7 @@ integration: .venv/dev.stamp ## Run the tests with real sockets, processes and a
 
 coverage: .venv/dev.stamp ## Run unit and integration tests and hold the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -rs $(SIDE_BY_SIDE) tests/unit tests/contract tests/integration
+	$(BIN)/coverage run -m pytest -rs $(TRIES) $(SIDE_BY_SIDE) tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -54,7 +56,7 @@ test-celery: .venv/dev.stamp ## Run mapped tasks on two Celery workers with Redi
 	$(PYTEST) tests/celery
 
 test-2.11: .venv-2.11/test.stamp ## Run unit tests and example Dags on Airflow 2.11
-	$(BIN_2_11)/python -m pytest -rs tests/unit tests/integration/test_cli.py tests/system/test_dags_test.py tests/system/test_cli.py
+	$(BIN_2_11)/python -m pytest -rs $(TRIES) tests/unit tests/integration/test_cli.py tests/system/test_dags_test.py tests/system/test_cli.py
 
 package: .venv/dev.stamp ## Build wheel and sdist into dist/ and test them
 	rm -rf dist
