@@ -15,6 +15,8 @@ _GSON, _DOTNET = "<>&='", "+\"'<>&`"
 # Go's html/template and Jinja write numbers where html.escape writes names.
 _NUMBERED = "+\"'"
 _HTML_NAMES = {'"': "quot", "&": "amp", "'": "apos", "<": "lt", ">": "gt", "+": "plus", "=": "equals", "/": "sol"}
+# So many characters would take seconds to be looked for in each escape of theirs, and no server echoes them whole.
+_LONG = 8192
 _OTHERWISE = {" ": r"\+", "+": " "}
 _BY_LETTER = {"\n": "n", "\r": "r", "\t": "t"}
 
@@ -48,7 +50,7 @@ def echoed_forms(secret: str) -> set[str]:
 
 def patterns_of(secret: str) -> dict[str, str]:
     """Return texts, *secret* and what comes of it, each with a pattern that finds it however it is escaped."""
-    if is_private_key(secret):
+    if is_private_key(secret) or len(secret) > _LONG:
         return {form: re.escape(form) for form in echoed_forms(secret)}
     return {text: _pattern_of(text) for text in {secret, *_decoded(secret), *base64_forms(secret)}}
 
@@ -59,8 +61,8 @@ def base64_forms(secret: str) -> set[str]:
 
 
 def is_private_key(secret: str) -> bool:
-    """Whether *secret* is a PEM or a JWK."""
-    return "PRIVATE KEY-----" in secret or '"kty"' in secret
+    """Whether *secret* is a PEM, as which keys are held. What only looks like one, a JWK say, may have been sent."""
+    return "PRIVATE KEY-----" in secret
 
 
 def _decoded(secret: str) -> set[str]:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.oauth2.pem import holds_private_key
 from airflow_oauth_provider.other_names import advice
 
 MASKED = "***"
@@ -26,8 +27,7 @@ _FLAGS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 _FORM_PREFIX = "extra__oauth2__"
 _FORM_PLACEHOLDER = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-_PRIVATE_MEMBER = re.compile(r'"d"\s*:\s*"')
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_MAX_DEPTH = 50
 
 
 class _Fraction(str):
@@ -188,7 +188,7 @@ def refuse_half_characters(text: str | None, field: str) -> None:
 
 def refuse_private_key(value: Any, field: str) -> None:
     """
-    Raise when a private key stands where Airflow would show it, or would send it as a password.
+    Raise when a private key stands where Airflow would show it, or where it would be sent.
 
     :raises SettingsError: it does
     """
@@ -202,9 +202,7 @@ def _holds_private_key(value: Any) -> bool:
         return {"kty", "d"} <= value.keys() or any(map(_holds_private_key, value.values()))
     if isinstance(value, list):
         return any(map(_holds_private_key, value))
-    return isinstance(value, str) and bool(
-        _PRIVATE_KEY.search(value) or ('"kty"' in value and _PRIVATE_MEMBER.search(value))
-    )
+    return isinstance(value, str) and holds_private_key(value)
 
 
 def json_text(value: Any) -> str:
@@ -275,9 +273,19 @@ def _json(raw: str, what: str) -> Any:
     # Not in the handler above: an error's context keeps what the library raised, which holds the text.
     if problem:
         raise SettingsError(problem)
+    if _is_deep(value):
+        raise SettingsError(f"{what} is nested too deeply.")
     if what != _WHOLE:  # which names the key in question
         refuse_half_characters(json_text(value), what)
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, dict | list)]
+        level = [item for one in nested for item in (one.values() if isinstance(one, dict) else one)]
+    return bool(level)
 
 
 def _as_text(value: str | int) -> str:

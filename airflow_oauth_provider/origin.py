@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from requests.exceptions import RequestException
@@ -16,6 +17,11 @@ from airflow_oauth_provider.exceptions import OriginError, SettingsError
 from airflow_oauth_provider.masking import escape_control_characters
 from airflow_oauth_provider.network import is_loopback
 from airflow_oauth_provider.oauth2.settings import without_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_oauth_provider.oauth2.settings import Transport
 
 _PORTS = {"http": 80, "https": 443}
 # To one parser `https://a.example\@b.example/` is a.example, to another b.example.
@@ -106,6 +112,27 @@ def refuse_unlisted(origin: Origin, field: str, option: str, allowed: tuple[str,
     if allowed and origin not in {parse_origin(text, f"[oauth2] {option}") for text in allowed}:
         raise SettingsError(
             f"{field}: {origin} is not among [oauth2] {option}. Ask those who run this Airflow to add it."
+        )
+
+
+def refuse_unguarded_way(transport: Transport, option: str, hosts: Iterable[str]) -> None:
+    """
+    Return when nobody on the way, above all a proxy of the connection, can pass for a server that is allowed.
+
+    :param option: of the section ``[oauth2]``, which says what is allowed
+    :param hosts: to which credentials go; on this machine nobody is on the way
+    :raises SettingsError: somebody could
+    """
+    if all(map(is_loopback, hosts)):
+        return
+    if transport.verify is False:
+        raise SettingsError(
+            f"verify is false, so anybody on the way could pass for a server of [oauth2] {option}. "
+            "Leave it out, or name a CA bundle."
+        )
+    if transport.allow_http and transport.proxies:
+        raise SettingsError(
+            f"allow_http and proxies are both set, so a proxy could pass for a server of [oauth2] {option}: choose one."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TYP = "client-authentication+jwt"
 
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,60}", re.ASCII)
 _AUDIENCES = (AUDIENCE_ISSUER, AUDIENCE_ENDPOINT)
 _USERS = "workload_identity, jwt_bearer and token_exchange"
 
@@ -158,8 +160,10 @@ def _of_the_platform(config: ProviderConfig) -> AssertionSource:
 
 def _allowed_variable(name: str, config: ProviderConfig) -> str:
     if name not in config.assertion_env_names:
+        # Whatever else is written there may be the assertion itself.
+        shown = repr(name) if _VARIABLE.fullmatch(name) else "what is written"
         raise SettingsError(
-            f"assertion_env: {name[:100]!r} is not among [oauth2] assertion_env_names, which are "
+            f"assertion_env: {shown} is not among [oauth2] assertion_env_names, which are "
             f"{', '.join(config.assertion_env_names) or 'empty'}."
         )
     return name

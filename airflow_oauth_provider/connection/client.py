@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_oauth_provider.connection import assertions, identity
 from airflow_oauth_provider.connection.answer import read_answer_dialect
@@ -19,6 +20,7 @@ from airflow_oauth_provider.oauth2.settings import (
     TOKEN_EXCHANGE,
     ClientSettings,
 )
+from airflow_oauth_provider.oauth2.token_request import wire_parameters
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.config import ProviderConfig
@@ -53,7 +55,7 @@ def read_client(
         extra, config, method, grant, has_key=keys.signing is not None, secret_params=dict(secret_params)
     )
     subject, claims = assertions.read_grant_claims(extra, grant, has_key=keys.signing is not None)
-    return ClientSettings(
+    settings = ClientSettings(
         token_endpoint=server.token_endpoint,
         client_id=client_id,
         client_secret=secret,
@@ -83,6 +85,19 @@ def read_client(
         leeway_s=extra.integer("leeway", DEFAULT_LEEWAY_S, maximum=MAX_LEEWAY_S),
         transport=replace(transport, client_certificate=keys.shown),
     )
+    _refuse_twice(settings)
+    return settings
+
+
+def _refuse_twice(settings: ClientSettings) -> None:
+    """No parameter may stand there twice (RFC 6749 §3.2)."""
+    in_url = {name for name, _ in parse_qsl(urlsplit(settings.token_endpoint).query, keep_blank_values=True)}
+    if twice := in_url & {name for name, _ in wire_parameters(settings)}:
+        name = min(twice)
+        raise SettingsError(
+            f"{TOKEN_URL} has {name} in its query, and the request has it, too: leave it out there. "
+            "A field of the form or extra_params says what it is."
+        )
 
 
 def _audience(extra: Extra, grant: str) -> str | None:

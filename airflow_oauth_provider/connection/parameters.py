@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.extra import json_text
+from airflow_oauth_provider.extra import json_text, refuse_private_key
 from airflow_oauth_provider.oauth2.settings import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def read_authorization_details(extra: Extra) -> str | None:
 
 def _token_parameters(extra: Extra, field: str) -> Pairs:
     parameters = extra.mapping(field)
-    for name, _ in parameters:
+    for name, value in parameters:
+        refuse_private_key(value, f"{field}: {name}")
         if name.lower() in CREDENTIALS:
             raise SettingsError(f"{field}: {name} belongs into Client ID or Client secret.")
         if name in _OWN_FIELDS:
@@ -120,6 +121,7 @@ def _headers(extra: Extra, field: str) -> Pairs:
     for name, value in headers:
         if name.lower() in _REFUSED_HEADERS:
             raise SettingsError(f"{field}: {name} cannot be set, the provider makes it itself.")
+        refuse_private_key(value, f"{field}: {name}")
         if not _HEADER_NAME.fullmatch(name):
             raise SettingsError(f"{field}: {name[:60]!r} cannot be the name of a header.")
         if not _HEADER_VALUE.fullmatch(value):

@@ -40,5 +40,6 @@ def read_connection(connection: ConnectionFields, config: ProviderConfig) -> Con
     client = read_client(connection, extra, config, read_transport(extra))
     # An API that binds tokens to a certificate wants to see it, too (RFC 8705 §3).
     api = read_api(extra, config, client.transport)
-    check_way(client.transport, config, (client.server, api.base_url, *api.allowed_hosts))
+    endpoints = (client.server, client.revocation_endpoint or client.server)
+    check_way(client.transport, config, (*endpoints, api.base_url, *api.allowed_hosts))
     return ConnectionSettings(client, api, extra.text("test_endpoint"))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_oauth_provider.exceptions import SettingsError
-from airflow_oauth_provider.network import is_loopback
 from airflow_oauth_provider.oauth2.settings import Transport
+from airflow_oauth_provider.origin import refuse_unguarded_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,24 +51,15 @@ def read_transport(extra: Extra) -> Transport:
 
 def check_way(transport: Transport, config: ProviderConfig, urls: Iterable[str]) -> None:
     """
-    Let nobody on the way, a proxy of the connection's above all, pass for a server that the platform allows.
+    Let nobody on the way pass for a server that the platform allows.
 
-    :param urls: to which credentials go; an empty one is not known yet. On this machine nobody is on the way
+    :param urls: to which credentials go, a bare host among them; an empty one is not known yet
     :raises SettingsError: somebody could
     """
     lists = ("allowed_token_endpoints", "allowed_api_origins")
-    option = next((name for name in lists if getattr(config, name)), None)
-    if option is None or all(is_loopback(urlsplit(url).hostname or "") for url in urls):
-        return
-    if transport.verify is False:
-        raise SettingsError(
-            f"verify is false, so anybody on the way could pass for a server of [oauth2] {option}. "
-            "Leave it out, or name a CA bundle."
-        )
-    if transport.allow_http and transport.proxies:
-        raise SettingsError(
-            f"allow_http and proxies are both set, so a proxy could pass for a server of [oauth2] {option}: choose one."
-        )
+    if (option := next((name for name in lists if getattr(config, name)), None)) is not None:
+        hosts = (urlsplit(url if "://" in url else f"//{url}").hostname for url in urls)
+        refuse_unguarded_way(transport, option, (host or "" for host in hosts))
 
 
 def _verify(extra: Extra) -> bool | str:

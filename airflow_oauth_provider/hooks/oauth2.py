@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -12,6 +11,7 @@ from airflow_oauth_provider.form import UI_FIELD_BEHAVIOUR
 from airflow_oauth_provider.get_provider_info import CONNECTION_TYPE, HOOK_NAME
 from airflow_oauth_provider.hooks.http_calls import HttpHookCalls
 from airflow_oauth_provider.hooks.token_care import TokenCare
+from airflow_oauth_provider.lazy import lazy_property
 
 # What a Dag file imports is paid at every parse: requests and what needs it come with the first call.
 if TYPE_CHECKING:
@@ -212,19 +212,19 @@ class OAuth2Hook(HttpHookCalls, TokenCare, BaseHook):
 
         return airflow_access.connection(conn_id)
 
-    @cached_property
-    def _telemetry(self) -> Telemetry:  # type: ignore[override]  # can be set, which mypy does not know
+    @lazy_property
+    def _telemetry(self) -> Telemetry:
         from airflow_oauth_provider.telemetry import Telemetry
 
         return Telemetry(self.oauth2_conn_id)
 
-    @cached_property
+    @lazy_property
     def _config(self) -> ProviderConfig:
         from airflow_oauth_provider.config import read_config
 
         return read_config()
 
-    @cached_property
+    @lazy_property
     def _settings(self) -> ConnectionSettings:
         from airflow_oauth_provider.connection import read_connection
         from airflow_oauth_provider.masking import Redactor, mask_in_airflow
@@ -240,13 +240,13 @@ class OAuth2Hook(HttpHookCalls, TokenCare, BaseHook):
         mask_in_airflow(settings.secrets())
         return settings
 
-    @cached_property
+    @lazy_property
     def _source(self) -> TokenSource:
         from airflow_oauth_provider.tokens.registry import token_source
 
         return token_source(self._settings.client, self._config, self._telemetry)
 
-    @cached_property
+    @lazy_property
     def _session(self) -> ApiSession:
         return self._new_session()
 

@@ -78,6 +78,7 @@ def token_from(
         expires_at=now + lifetime_s(members.get("expires_in"), settings.answer),
         proof_key=_bound_to(settings, redactor, token_type, proof_key),
         base_url=_base_url(settings, members),
+        end_is_guessed=_is_zero(members.get("expires_in")),
     )
 
 
@@ -91,6 +92,11 @@ def lifetime_s(expires_in: Any, dialect: AnswerDialect) -> float:
         if math.isfinite(granted) and granted > 0:
             seconds = granted
     return min(float(seconds), MAX_LIFETIME_S)
+
+
+def _is_zero(expires_in: Any) -> bool:
+    """Whether a server says that a token ends within the second: one that hands out what there is may say so."""
+    return str(expires_in).strip() in ("0", "0.0")
 
 
 def _token_type(settings: ClientSettings, redactor: Redactor, members: dict[str, Any]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from airflow_oauth_provider.exceptions import SettingsError, TokenExposureError
+from airflow_oauth_provider.lazy import lazy_property
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,20 +27,20 @@ _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,2048}", re.ASCII)
 _MAX_ORIGINS = 32
 
 
-@dataclass(frozen=True, repr=False)
 class ProofKey:
     """
     The key to which a token is bound.
 
     It is new with each token, lies sealed beside it in the store, and leaves the process in no other way: serializing
-    or pickling raises :class:`TokenExposureError`.
+    or pickling raises :class:`TokenExposureError`, and like the token it is no dataclass.
 
     :param algorithm: JOSE name, asymmetric
     :param private_key: PKCS#8 PEM
     """
 
-    algorithm: str
-    private_key: str = field(repr=False)
+    def __init__(self, algorithm: str, private_key: str) -> None:
+        self.algorithm: Final = algorithm
+        self.private_key: Final = private_key
 
     @classmethod
     def generate(cls, algorithm: str) -> ProofKey:
@@ -78,7 +77,7 @@ class ProofKey:
 
         return {**private_jwk(load_key(self.private_key)), "alg": self.algorithm}
 
-    @cached_property
+    @lazy_property
     def public_jwk(self) -> dict[str, str]:
         """What proofs show of the key."""
         from airflow_oauth_provider.oauth2.jwk import public_jwk
@@ -86,7 +85,7 @@ class ProofKey:
 
         return public_jwk(load_key(self.private_key))
 
-    @cached_property
+    @lazy_property
     def thumbprint(self) -> str:
         """By which a token names its key (``jkt``, RFC 9449 §6.1; RFC 7638)."""
         from airflow_oauth_provider.oauth2.jwk import jwk_thumbprint
@@ -121,6 +120,13 @@ class ProofKey:
             claims["ath"] = token_hash(access_token)
         header = {"typ": PROOF_TYP, "jwk": self.public_jwk}
         return sign(header, claims, key=self.private_key, algorithm=self.algorithm)
+
+    def __eq__(self, other: object) -> bool:
+        mine = (self.algorithm, self.private_key)
+        return isinstance(other, ProofKey) and mine == (other.algorithm, other.private_key)
+
+    def __hash__(self) -> int:
+        return hash((self.algorithm, self.private_key))
 
     def __repr__(self) -> str:
         return f"ProofKey(algorithm={self.algorithm!r}, thumbprint={self.thumbprint[:6]}…)"

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_PRIVATE_MEMBER = re.compile(r'"d"\s*:\s*"')
 _WRITTEN_NEWLINE = re.compile(r"(?<!\\)\\{1,8}[nr]")
 # RFC 1421 §4.6.1. The initialisation vector has 16 or 32 digits: what follows may be glued to it.
 _ENCRYPTION = re.compile(
@@ -40,6 +42,11 @@ class Block:
     def text(self) -> str:
         """The block as a library reads it."""
         return f"-----BEGIN {self.label}-----\n{self.body}\n-----END {self.label}-----\n"
+
+
+def holds_private_key(text: str) -> bool:
+    """Whether a PEM or a JWK (RFC 7517 §9.3) with its private member stands anywhere in *text*."""
+    return bool(_PRIVATE_KEY.search(text) or ('"kty"' in text and _PRIVATE_MEMBER.search(text)))
 
 
 def blocks_of(text: str) -> list[Block]:

@@ -7,9 +7,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from airflow_oauth_provider.exceptions import AssertionUnavailableError
+from airflow_oauth_provider.exceptions import AssertionUnavailableError, SettingsError
 from airflow_oauth_provider.files import read_below, read_named
 from airflow_oauth_provider.oauth2.assertion import claims_of
+from airflow_oauth_provider.oauth2.pem import holds_private_key
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.settings import AssertionSource
@@ -34,6 +35,8 @@ def read_assertion(source: AssertionSource) -> str:
     assertion = text.strip()
     if not assertion:
         raise AssertionUnavailableError(f"{where} is empty: the platform has not put its assertion there (yet).")
+    if holds_private_key(assertion):
+        raise SettingsError(f"{where} holds a private key, which is sent to nobody: that is for key_file.")
     if not _ASSERTION.fullmatch(assertion):
         raise AssertionUnavailableError(f"{where} holds blanks or other characters that no assertion has.")
     return assertion

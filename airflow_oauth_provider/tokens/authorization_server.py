@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ from airflow_oauth_provider.exceptions import (
     TokenEndpointUnavailableError,
     TokenRefusedError,
 )
+from airflow_oauth_provider.lazy import lazy_property
 from airflow_oauth_provider.masking import Redactor, mask_in_airflow
 from airflow_oauth_provider.oauth2.client_auth import basic_credentials
 from airflow_oauth_provider.oauth2.settings import SECRET_METHODS, Attempt, without_query
@@ -164,7 +164,7 @@ class AuthorizationServer:
 
         assertion = read_assertion(source)
         now_for = vouched_for(assertion)
-        if self._vouched_for and now_for and now_for != self._vouched_for:
+        if self._vouched_for and now_for != self._vouched_for:
             raise AssertionUnavailableError(
                 "The platform vouches for somebody else than a moment ago: its token would not be this one. Try again."
             )
@@ -180,13 +180,13 @@ class AuthorizationServer:
         proof = request.headers.get("DPoP", "")
         return Redactor(filter(None, (*self._credentials, *_assertions_in(request), proof, *more)))
 
-    @cached_property
+    @lazy_property
     def _credentials(self) -> tuple[str, ...]:
         settings = self._settings
         pair = (basic_credentials(settings),) if settings.auth_method in SECRET_METHODS else ()
         return *settings.secrets(), *pair
 
-    @cached_property
+    @lazy_property
     def _nonces(self) -> Nonces:
         from airflow_oauth_provider.oauth2.dpop import Nonces
 

@@ -18,7 +18,7 @@ def bounded(operation: Callable[[], T], seconds: float, *, undo: Callable[[T], o
 
     It runs in a thread of its own: one that hangs is left behind, and a daemon holds up no exit.
 
-    :param undo: called with a result that comes too late
+    :param undo: called with a result for which nobody waits any more: it came too late, or the task was ended
     :raises TimeoutError: it takes more than *seconds*
     :raises RuntimeError: no thread can be started: Python shuts down, or the machine has none left
     """
@@ -47,17 +47,30 @@ class _Call(Generic[T]):
         else:
             with self._lock:
                 self._results.append(result)
-                if self._given_up and self._undo is not None:
-                    with suppress(Exception):  # nobody is there any more to be told
-                        self._undo(result)
+                if self._given_up:
+                    self._undo_quietly(result)
         self._done.set()
 
     def result_within(self, seconds: float) -> T:
-        if not self._done.wait(seconds):
-            with self._lock:
-                self._given_up = not self._results
-            if self._given_up:
-                raise TimeoutError(f"no answer within {seconds:g} s")
+        try:
+            in_time = self._done.wait(seconds)
+        except BaseException:  # the task's own time-out
+            if not self._give_up():
+                self._undo_quietly(self._results[0])
+            raise
+        if not in_time and self._give_up():
+            raise TimeoutError(f"no answer within {seconds:g} s")
         if self._error is not None:
             raise self._error
         return self._results[0]
+
+    def _undo_quietly(self, result: T) -> None:
+        if self._undo is not None:
+            with suppress(Exception):  # nobody is there any more to be told
+                self._undo(result)
+
+    def _give_up(self) -> bool:
+        """Leave the operation to itself; return False when it has ended after all."""
+        with self._lock:
+            self._given_up = not self._results
+        return self._given_up

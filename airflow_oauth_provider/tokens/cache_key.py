@@ -29,7 +29,8 @@ class CacheKeys:
     The names under which entries are stored; each a SHA-256 in hexadecimal digits.
 
     :param request: the whole token request: its token, and refusals of just this request (``invalid_scope``)
-    :param credential: endpoint, client and credential: refusals of those (``invalid_client``)
+    :param credential: endpoint, client and how it proves itself, with all further parameters, as a tenant may be one:
+        refusals of those (``invalid_client``)
     :param client: endpoint and client: throttling (429, 503)
     """
 
@@ -54,6 +55,10 @@ def cache_keys(settings: ClientSettings, credential: Credential, fingerprint: by
         *(_text(part) for part in (settings.key_id, settings.signing_algorithm, settings.issuer)),
         *(_text(part) for part in (settings.assertion_audience, settings.assertion_typ, settings.subject)),
         _text(settings.assertion_claims),
+        settings.dpop,
+        settings.dpop_algorithm if settings.dpop else "",
+        *_counted(settings.extra_params),
+        *_counted(settings.secret_params),
         *secret,
     )
     parameters = (part for pair in wire_parameters(settings) for part in pair)
@@ -64,8 +69,6 @@ def cache_keys(settings: ClientSettings, credential: Credential, fingerprint: by
             *proves,
             *parameters,
             "",
-            settings.dpop,
-            settings.dpop_algorithm if settings.dpop else "",
             repr(settings.answer),
             str(transport.verify),
             json.dumps(transport.proxies),
@@ -73,6 +76,10 @@ def cache_keys(settings: ClientSettings, credential: Credential, fingerprint: by
         credential=_digest("credential", *proves),
         client=_digest(*client, *secret),
     )
+
+
+def _counted(pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return str(len(pairs)), *(part for pair in pairs for part in pair)
 
 
 def _text(part: str | None) -> str:

@@ -28,7 +28,7 @@ from airflow_oauth_provider.network import means_this_machine
 from airflow_oauth_provider.oauth2.metadata import parse_metadata, resolved, well_known_urls
 from airflow_oauth_provider.oauth2.supported import check_supported
 from airflow_oauth_provider.oauth2.token_request import TokenRequest
-from airflow_oauth_provider.origin import origin_of_setting, refuse_unlisted
+from airflow_oauth_provider.origin import origin_of_setting, refuse_unguarded_way, refuse_unlisted
 from airflow_oauth_provider.retry import THROTTLING_STATUSES
 from airflow_oauth_provider.tokens.exchange import Exchange
 from airflow_oauth_provider.tokens.known_metadata import MIN_FRESH_S, KnownMetadata
@@ -149,6 +149,8 @@ class Discovery:
         if origin.scheme == "http" and self._settings.transport.client_certificate is not None:
             raise SettingsError(f"{field} is http, and the client's certificate is for the TLS handshake: {origin}.")
         refuse_unlisted(origin, field, "allowed_token_endpoints", self._allowed_origins)
+        if self._allowed_origins:
+            refuse_unguarded_way(self._settings.transport, "allowed_token_endpoints", (origin.host,))
         issuer = origin_of_setting(self._issuer, "Token URL (the issuer)", "")
         if not self._allowed_origins and means_this_machine(origin.host) and not means_this_machine(issuer.host):
             raise SettingsError(

@@ -76,6 +76,10 @@ class EarlyRefresh:
             self._not_before = time.monotonic() + pause_s
             generation, began = self._entries.generation(), time.monotonic()
             token = self._endpoint.fetch_once(TIMEOUT_S)
+            if (again := self._shelf.known(token)) is not None:
+                # There is no other before its end.
+                self._refusals.pause(Scope.AHEAD, again.expires_at - time.time())
+                token = again
             if same(self._shelf.share(token, expected=generation), token):
                 self._refusals.forget()
         except OAuth2Error as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from airflow_oauth_provider.exceptions import PermanentError
+from airflow_oauth_provider.exceptions import CertificateError, PermanentError, SettingsError
 from airflow_oauth_provider.telemetry import Telemetry
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
 
@@ -50,7 +50,11 @@ class RefusalMemory:
         """
         scope, now = scope_of(failure), time.time()
         refusal = Refusal.of(failure, self._last(scope), now)
-        self._write(scope, refusal)
+        if isinstance(failure, CertificateError | SettingsError):
+            # About this machine: its CA bundle, its proxies. Others have their own, whatever the connection says.
+            self._own[scope] = refusal
+        else:
+            self._write(scope, refusal)
         self._telemetry.count("refusals_remembered", about=scope.value)
         if failure.retry_after_s is None and not isinstance(failure, PermanentError):
             failure.retry_after_s = refusal.until - now

@@ -20,7 +20,6 @@ from airflow_oauth_provider.exceptions import (
     PermanentError,
     SettingsError,
     TokenEndpointUnavailableError,
-    UnauthorizedClientError,
 )
 from airflow_oauth_provider.retry import THROTTLING_STATUSES
 from airflow_oauth_provider.tokens.windows import CLOCK_SKEW_S
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_REFUSAL_S, MAX_REFUSAL_S = 60.0, 600.0
 FIRST_FAILURE_S, MAX_FAILURE_S = 5.0, 30.0
 MAX_THROTTLE_S = 3600.0
+_MAX_WAIT_S = 86_400.0
 _MAX_COUNT = 20
 
 
@@ -40,9 +40,9 @@ class Scope(Enum):
     CLIENT = "client"
     """Endpoint and client: throttling."""
     CREDENTIAL = "credential"
-    """Endpoint, client and credential: ``invalid_client``, ``unauthorized_client``."""
+    """Endpoint, client and how it proves itself: ``invalid_client``."""
     REQUEST = "request"
-    """The whole token request: everything else."""
+    """The whole token request: everything else, ``unauthorized_client`` too, which may be about scope or audience."""
     AHEAD = "ahead"
     """Early refreshes of this token: a pause that does not concern whoever has no token."""
     RENEWAL = "renewal"
@@ -68,6 +68,7 @@ class Refusal:
     :param since: when it was last seen, epoch seconds
     :param until: when it ends, epoch seconds
     :param count: how often in a row
+    :param comes_back_at: when the server will answer again, as it said; that may be later than *until*
     """
 
     kind: str
@@ -78,14 +79,20 @@ class Refusal:
     status_code: int | None = None
     error: str | None = None
     request_id: str | None = None
+    comes_back_at: float | None = None
 
     @classmethod
     def of(cls, failure: OAuth2Error, before: Refusal | None, now: float) -> Self:
         """Return *failure* as it is to be remembered, for longer when it repeats the one *before*."""
-        repeats = before is not None and now < before.until + (before.until - before.since)
+        kind, wait_s = type(failure).__name__, failure.retry_after_s
+        repeats = (
+            before is not None
+            and (before.kind, before.status_code) == (kind, failure.status_code)
+            and now < before.until + (before.until - before.since)
+        )
         count = min(before.count + 1, _MAX_COUNT) if repeats and before is not None else 1
         return cls(
-            kind=type(failure).__name__,
+            kind=kind,
             message=str(failure),
             since=now,
             until=now + _remembered_s(failure, count),
@@ -93,6 +100,7 @@ class Refusal:
             status_code=failure.status_code,
             error=failure.error,
             request_id=failure.request_id,
+            comes_back_at=None if wait_s is None else now + min(wait_s, _MAX_WAIT_S),
         )
 
     @classmethod
@@ -103,14 +111,15 @@ class Refusal:
     def error_to_raise(self, now: float) -> OAuth2Error:
         """Return the error for a task that meets the refusal without having asked the server itself."""
         error_class = getattr(exceptions, self.kind, TokenEndpointUnavailableError)
+        wait_s = max(0.0, (self.comes_back_at or self.until) - now)
         return error_class(
             f"{self.message} (Remembered since {_clock(self.since)}: no further request is made before "
-            f"{_clock(self.until)}. A changed connection is tried at once; the connection's Test and airflow-oauth2 "
-            "forget end it, too.)",
+            f"{_clock(self.until)}. A changed Token URL, client or credential is tried at once; the connection's Test "
+            "and airflow-oauth2 forget end it, too.)",
             status_code=self.status_code,
             error=self.error,
             request_id=self.request_id,
-            retry_after_s=None if issubclass(error_class, PermanentError) else max(0.0, self.until - now),
+            retry_after_s=None if issubclass(error_class, PermanentError) else wait_s,
         )
 
     @property
@@ -142,18 +151,21 @@ class Refusal:
             left_s = lasts_s if ttl_s is None else min(lasts_s, max(0.0, ttl_s - lasts_s))
             until = min(float(refusal.until), now + left_s)
             since = min(until - lasts_s, now)
+            comes_back_at = None
+            if refusal.comes_back_at is not None:
+                comes_back_at = max(until, min(float(refusal.comes_back_at), now + _MAX_WAIT_S))
             known = isinstance(refusal.kind, str) and (not refusal.kind or refusal.kind in exceptions.__all__)
             count = max(1, min(int(refusal.count), _MAX_COUNT))
         except (TypeError, ValueError, OverflowError):
             return None
-        return replace(refusal, since=since, until=until, count=count) if known else None
+        return replace(refusal, since=since, until=until, count=count, comes_back_at=comes_back_at) if known else None
 
 
 def scope_of(failure: OAuth2Error) -> Scope:
     """Return what *failure* is about."""
     if isinstance(failure, TokenEndpointUnavailableError) and failure.status_code in THROTTLING_STATUSES:
         return Scope.CLIENT
-    if isinstance(failure, InvalidClientError | UnauthorizedClientError):
+    if isinstance(failure, InvalidClientError):
         return Scope.CREDENTIAL
     return Scope.REQUEST
 

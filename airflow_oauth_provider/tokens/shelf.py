@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.tokens.entries import SealedEntries, StoredToken
 
 
+# What is left is counted at the server, in whole seconds.
+_SAME_END_S = 2.0
+
+
 class TokenShelf:
     """
     Looks for a token without ever fetching one.
@@ -65,6 +69,31 @@ class TokenShelf:
         life_s = stored_life_s(stored.token, time.time(), stored.ttl_s)
         # A store that keeps the time leaves no doubt about it.
         return self._as_held(stored.token, life_s, stored.generation, shared=stored.ttl_s is None)
+
+    def known(self, token: AccessToken) -> AccessToken | None:
+        """
+        Return *token* as it is known here, None for one that is new.
+
+        Some servers hand out the token that there is, with the seconds that are left: it is as old as it was.
+        """
+        if token.proof_key is not None:
+            return None
+        for at_hand in self._at_hand():
+            # What lives on for longer was prolonged, and begins anew.
+            if same(at_hand, token) and (token.end_is_guessed or token.expires_at <= at_hand.expires_at + _SAME_END_S):
+                # The seconds that are left are whole ones: the end that was said first is the exact one.
+                earlier = not token.end_is_guessed and token.expires_at < at_hand.expires_at - _SAME_END_S
+                return token.aged(at_hand.issued_at, token.expires_at if earlier else at_hand.expires_at)
+        return None
+
+    def last_second_s(self) -> float:
+        """Return how long the token at hand still lives when that is a second at most, else zero."""
+        left_s = max((token.expires_at - time.time() for token in self._at_hand()), default=0.0)
+        return left_s if 0 < left_s <= 1 else 0.0
+
+    def _at_hand(self) -> list[AccessToken]:
+        held, stored = self.held, self._entries.token()
+        return [one.token for one in (held, stored) if one is not None]
 
     def put(self, token: AccessToken, generation: int) -> None:
         """Hold *token*, which this process has fetched."""

@@ -10,11 +10,11 @@ import logging
 import os
 import threading
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from airflow_oauth_provider.exceptions import ApiRefusedTokenError, OAuth2Error, TokenEndpointUnavailableError
+from airflow_oauth_provider.lazy import lazy_property
 from airflow_oauth_provider.masking import mask_in_airflow
 from airflow_oauth_provider.telemetry import Telemetry
 from airflow_oauth_provider.tokens.early_refresh import EarlyRefresh
@@ -38,6 +38,7 @@ NEW_TIMEOUT_S = 30.0
 # How long somebody whose token still lives waits for the process that fetches the next one.
 PATIENCE_S = 5.0
 _SILENCE_S = 30.0
+_LAST_SECONDS = 4
 _NONCES_EVERY_S = 30.0
 
 _sources: WeakSet[TokenSource] = WeakSet()
@@ -103,7 +104,7 @@ class TokenSource:
         now, renewal = time.time(), self._refusals.live(Scope.RENEWAL)
         return max(renewal_wait_s(refused, now), renewal.until - now if renewal else 0.0)
 
-    @cached_property
+    @lazy_property
     def api_nonces(self) -> Nonces:
         """The last DPoP nonce of each API, those that other processes met included (RFC 9449 §8.2)."""
         from airflow_oauth_provider.oauth2.dpop import Nonces
@@ -121,6 +122,7 @@ class TokenSource:
     def fetch_new(self) -> AccessToken:
         """Return a new token whatever is stored, put it in place of the stored one and end remembered refusals."""
         token = self._endpoint.fetch_once(NEW_TIMEOUT_S)
+        token = self._shelf.known(token) or token
         for _ in range(3):  # somebody else may write at the same moment
             generation = self._entries.generation()
             if self._entries.write_token(token, expected=generation) is not False:
@@ -232,7 +234,7 @@ class TokenSource:
                 self._entries.drop_token(stored)
         generation = self._entries.generation()
         try:
-            token = self._patiently_or_not(refused)
+            token = self._fetch_another(refused)
         except OAuth2Error as error:
             if not isinstance(error, _OutOfPatienceError):
                 self._refusals.remember(error)
@@ -243,6 +245,21 @@ class TokenSource:
         if refused is not None:
             self._refusals.pause(Scope.RENEWAL, renewal_pause_s(refused.lifetime_s))
         return shared
+
+    def _fetch_another(self, refused: AccessToken | None) -> AccessToken:
+        """Fetch; where the server hands out the token that there is, wait for its last second to pass."""
+        if self._refusals.live(Scope.AHEAD) is not None:
+            time.sleep(self._shelf.last_second_s())
+        for _ in range(_LAST_SECONDS):
+            token = self._patiently_or_not(refused)
+            if (again := self._shelf.known(token)) is None:
+                return token
+            if (left_s := again.expires_at - time.time()) > 1:
+                # There is no other before its end.
+                self._refusals.pause(Scope.AHEAD, left_s)
+                return again
+            time.sleep(max(0.0, left_s) + 0.2)
+        return token
 
     def _patiently_or_not(self, refused: AccessToken | None) -> AccessToken:
         """Fetch, not for long while another token lives; a server that takes longer fails nobody all the same."""

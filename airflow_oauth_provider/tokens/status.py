@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_oauth_provider.exceptions import TokenExposureError
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.oauth2.token import AccessToken
@@ -16,6 +18,8 @@ class TokenStatus:
     """
     The state of one connection's token. Instants are epoch seconds.
 
+    It holds the token: what a task returns or logs is made by :meth:`members`.
+
     :param store: where it is shared, without a password
     :param works: False when the store cannot be read from here
     :param token: the stored one, ended or not; its value is never part of :meth:`members`
@@ -27,6 +31,13 @@ class TokenStatus:
     token: AccessToken | None
     refusal: Refusal | None
     counts: Counts
+
+    def serialize(self) -> NoReturn:
+        """Refuse, because Airflow calls this to put a returned object into an XCom."""
+        raise TokenExposureError(
+            "A TokenStatus holds the token, so it cannot be stored in an XCom. "
+            "Return its members instead: hook.token_status().members(time.time())."
+        )
 
     def members(self, now: float) -> dict[str, Any]:
         """Return it as JSON members: plain numbers and texts, None where nothing is known."""

@@ -10,8 +10,11 @@ import time
 from typing import Any
 
 from airflow_oauth_provider.exceptions import PermanentError
+from tests.support.servers import BEGAN_AT
 
 CONN_ID = "shop"
+# Processes whose clocks differ have one that is right.
+right_clock = time.time
 
 
 def get_token(**surroundings: Any) -> str:
@@ -40,7 +43,7 @@ def call_for(seconds: float, pause_s: float, **surroundings: Any) -> dict[str, i
     slowest_s = 0.0
     while time.monotonic() < end:
         began = time.monotonic()
-        response = hook().request("GET", f"orders/{os.getpid()}", retry_args=once())
+        response = hook().request("GET", f"orders/{os.getpid()}", retry_args=once(), headers=stamped())
         slowest_s = max(slowest_s, time.monotonic() - began)
         tokens.add(response.request.headers["Authorization"])
         calls += 1
@@ -74,11 +77,10 @@ def threads(number: int, endpoint: str | None = None, **surroundings: Any) -> li
 
 def store_token(value: str, lifetime_s: float, left_s: float, **surroundings: Any) -> None:
     """Put a token into the store as a process would have that got it *lifetime_s - left_s* seconds ago."""
-    from airflow_oauth_provider.oauth2.token import AccessToken
+    from tests.support.made_up import access_token
 
     entries = surrounded_hook(**surroundings)._source._entries
-    now = time.time()
-    token = AccessToken(value, "Bearer", None, now + left_s - lifetime_s, now + left_s)
+    token = access_token(value, lifetime_s=lifetime_s, age_s=lifetime_s - left_s)
     entries.write_token(token, expected=entries.generation())
 
 
@@ -117,6 +119,8 @@ def fork_while_a_thread_fetches(**surroundings: Any) -> dict[str, Any]:
     used = surrounded_hook(**surroundings)
     fetching = threading.Thread(target=used.get_token)
     fetching.start()
+    while fetching.is_alive() and not used._source._fetching.locked():
+        time.sleep(0.01)
     time.sleep(0.5)  # the server is slow: the thread is in its midst
     began, child = time.monotonic(), os.fork()
     if not child:
@@ -151,6 +155,11 @@ def hook() -> Any:
     return OAuth2Hook(oauth2_conn_id=CONN_ID)
 
 
+def stamped() -> dict[str, str]:
+    """Return a header for a call that begins now: its token has to live by then."""
+    return {BEGAN_AT: str(right_clock())}
+
+
 def once() -> dict[str, Any]:
     import tenacity
 
@@ -164,6 +173,9 @@ def surrounded_hook(
     user: int | None = None,
     no_space: bool = False,
     hanging_store: str | None = None,
+    patience_s: float | None = None,
+    refresh_s: float | None = None,
+    failure_s: float | None = None,
 ) -> Any:
     """
     Return a hook in surroundings that are not as they should be.
@@ -173,6 +185,9 @@ def surrounded_hook(
     :param user: to become
     :param no_space: nothing more can be written to any file
     :param hanging_store: the operation of the file store that never comes back
+    :param patience_s: for which somebody waits whose token still lives, in place of five seconds
+    :param refresh_s: that an early refresh may take, in place of five seconds
+    :param failure_s: for which what can pass is remembered, in place of five seconds and more
     """
     if clock_shift_s:
         wall_clock = time.time
@@ -183,6 +198,18 @@ def surrounded_hook(
 
         for module in (base, file, redis, source):
             module.LEASE_S = lease_s  # type: ignore[attr-defined]
+    if patience_s is not None:
+        from airflow_oauth_provider.tokens import source
+
+        source.PATIENCE_S = patience_s
+    if refresh_s is not None:
+        from airflow_oauth_provider.tokens import early_refresh
+
+        early_refresh.TIMEOUT_S, early_refresh._LEASE_S = refresh_s, 2 * refresh_s
+    if failure_s is not None:
+        from airflow_oauth_provider.tokens import refusals
+
+        refusals.FIRST_FAILURE_S = refusals.MAX_FAILURE_S = failure_s
     if user is not None:
         os.setgroups([])
         os.setgid(user)

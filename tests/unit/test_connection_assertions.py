@@ -190,3 +190,10 @@ def test_claims_that_are_none_or_replace_ours_are_refused(claims: Any) -> None:
     extra = {"grant_type": "jwt_bearer", "private_key": key_text(), "auth_method": "none"}
     with pytest.raises(SettingsError, match="assertion_claims"):
         read({**extra, "assertion_claims": claims})
+
+
+@pytest.mark.parametrize("pasted", ["glpat-MadeUp0123456789", "eyJhbGciOiJub25lIn0.e30.", "A" * 62, "TWO WORDS"])
+def test_what_is_no_name_of_a_variable_is_not_shown(pasted: str) -> None:
+    with pytest.raises(SettingsError, match="assertion_env: what is written is not among") as refused:
+        read({"auth_method": "workload_identity", "assertion_env": pasted}, platform(None, "CI_TOKEN"))
+    assert pasted not in str(refused.value)

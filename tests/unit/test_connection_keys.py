@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,24 @@ def test_half_a_character_in_a_jwk_is_an_error_of_its_field() -> None:
 
 
 @pytest.mark.parametrize("late", ["key", "crt"])
-def test_a_pair_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, late: str) -> None:
+def test_a_pair_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
     files = {name: tmp_path / f"client.{name}" for name in ("key", "crt")}
     new = {"key": key_text(1), "crt": certificate_text(1)}
     for name, path in files.items():
         path.write_text(key_text() if name == late == "key" else CERTIFICATE if name == late else new[name])
     extra = {"auth_method": "private_key_jwt", "key_file": str(files["key"]), "certificate_file": str(files["crt"])}
-    replaced = threading.Timer(0.05, files[late].write_text, (new[late],))
-    replaced.start()
+    pauses: list[float] = []
+
+    def replaced_meanwhile(seconds: float) -> None:
+        pauses.append(seconds)
+        files[late].write_text(new[late])
+
+    monkeypatch.setattr(time, "sleep", replaced_meanwhile)
     assert signing_key(extra, config=platform(tmp_path)) == KeyPair(new["key"], new["crt"])
-    replaced.join()
+    assert len(pauses) == 1
+    assert pauses[0] > 0
 
 
 WRITTEN_KEY, WRITTEN_JWK = key_text(), json.dumps(jwk(made_key("P-256", 0)))
@@ -219,3 +227,14 @@ def test_every_algorithm_of_a_keys_kind_can_be_chosen(kind: str, algorithms: lis
 def test_a_secret_signs_by_every_algorithm_of_secrets(algorithm: str | None) -> None:
     client = read({"auth_method": "client_secret_jwt", "signing_algorithm": algorithm}).client
     assert (client.signing_algorithm, client.client_secret) == (algorithm, SECRET)
+
+
+@pytest.mark.parametrize("field", ["secret_params", "secret_headers"])
+@pytest.mark.parametrize("form", ["PEM", "JWK"])
+def test_a_private_key_is_no_parameter_and_no_header(field: str, form: str) -> None:
+    members = jwk(made_key("P-256"))
+    value = key_text() if form == "PEM" else json.dumps(members)
+    with pytest.raises(SettingsError, match=f"{field}: made-up holds a private key") as refused:
+        read({field: {"made-up": value}})
+    assert members["d"] not in str(refused.value)
+    assert value[40:80] not in str(refused.value)

@@ -61,6 +61,28 @@ def test_on_this_machine_nobody_is_on_the_way_to_an_allowed_server() -> None:
         read({**local, "base_url": "https://api.example.com"}, config, host="https://localhost:8443/token")
     with pytest.raises(SettingsError, match="verify is false"):
         read({**local, "base_url": None, "base_url_from": "url"}, config, host="https://localhost:8443/token")
+    assert read({**local, "allowed_hosts": "localhost:8445"}, config, host="https://localhost:8443/token")
+    both = ProviderConfig(allowed_token_endpoints=("https://localhost:8443", "https://login.example.com"))
+    revoking = {**local, "revocation_url": "https://login.example.com/revoke"}
+    with pytest.raises(SettingsError, match="verify is false"):
+        read(revoking, both, host="https://localhost:8443/token")
+
+
+@pytest.mark.statement(5)
+@pytest.mark.parametrize(
+    ("query", "extra", "name"),
+    [
+        ("grant_type=account_credentials&account_id=1", {}, "grant_type"),
+        ("scope=read", {"scope": "read"}, "scope"),
+        ("tenant=1", {"extra_params": {"tenant": "1"}}, "tenant"),
+    ],
+)
+def test_a_parameter_does_not_stand_in_the_token_url_and_in_the_request(
+    query: str, extra: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"Token URL .* has {name} in its query, .* extra_params"):
+        read(extra, host=f"{TOKEN_URL}?{query}")
+    assert read(host=f"{TOKEN_URL}?api-version=2").client.token_endpoint.endswith("?api-version=2")
 
 
 def test_a_token_url_that_is_not_listed_is_refused_whatever_the_connection_says() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_oauth_provider.masking import Redactor, mask_in_airflow
@@ -105,7 +105,7 @@ def test_airflow_masks_it_in_those_ways_too(way: Callable[[str], str]) -> None:
     assert str(redact(f"got {way(secret)} from you")) == "got *** from you"
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     secret=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=5, max_size=40),
     way=st.sampled_from([gson, dotnet, php, go_json, go_html, ruby_html, python_bytes, quote, quote_plus]),
@@ -134,3 +134,17 @@ def test_no_text_makes_the_search_slow(secret: str) -> None:
 def test_a_private_key_is_hidden_as_a_log_would_show_it() -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBg+/==\n-----END PRIVATE KEY-----\n"
     assert Redactor([key])(f"{key}|{json.dumps(key)}|{key!r}") == "***|\"***\"|'***'"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_secret_that_looks_like_a_key_is_masked_as_any_other(way: Callable[[str], str]) -> None:
+    """Several servers hand out a symmetric JWK, and it is sent as it stands."""
+    secret = '{"kty":"oct","k":"GawgguFyGrWKav7AX4VKUg"}'
+    assert "GawgguFyGrWKav7AX4VKUg" not in Redactor([secret])(f"got {way(secret)} from you")
+
+
+def test_a_very_long_secret_is_masked_and_is_no_long_work() -> None:
+    secret = "ab+/" * 4096
+    redact = Redactor([secret])
+    for way in (str, quote, quote_plus, html.escape, gson):
+        assert redact(f"got {way(secret)}.") == "got ***."

@@ -288,3 +288,11 @@ def test_what_the_test_button_of_2_11_sends_is_read_as_the_form_meant_it() -> No
 
 def test_an_error_about_settings_fails_the_task_at_once() -> None:
     assert issubclass(SettingsError, PermanentError)
+
+
+@pytest.mark.parametrize("depth", [60, 500, 900, 100_000])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_what_is_nested_too_deeply_is_an_error_with_a_sentence(depth: int, as_text: bool) -> None:
+    deep = "[" * depth + "]" * depth
+    with pytest.raises(SettingsError, match=r"nested too deeply|not JSON that can be read"):
+        Extra(json.dumps({"rar": deep}) if as_text else f'{{"rar": {deep}}}', ["rar"]).json("rar")

@@ -117,6 +117,7 @@ def test_retry_after_may_be_a_number_of_seconds(value: Any, seconds: float) -> N
     assert retry_after_s({"Retry-After": value}, NOW) == seconds
 
 
+@pytest.mark.usefixtures("clock")
 def test_retry_after_may_be_a_date() -> None:
     assert retry_after_s({"Retry-After": formatdate(NOW + 90, usegmt=True)}, NOW) == 90
     assert retry_after_s({"Retry-After": formatdate(time.time() + 90, usegmt=True)}) == pytest.approx(90, abs=2)

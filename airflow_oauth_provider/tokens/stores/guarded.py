@@ -92,7 +92,10 @@ class GuardedStore:
         # Where the store failed a moment ago, nobody is kept waiting for this, too.
         bound_s = self._bound_s if self.available else 0.1
         with suppress(Exception):
-            bounded(lambda: _release(lease), bound_s)
+            try:
+                bounded(lambda: _release(lease), bound_s)
+            except RuntimeError:  # no thread is to be had: then without a bound of ours
+                _release(lease)
 
     def count(self, name: str, *, made: int = 0, saved: int = 0) -> None:
         """Count, where the store counts; a failure ends just the counting, which decides nothing."""

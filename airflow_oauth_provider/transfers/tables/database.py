@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_oauth_provider.exceptions import OAuth2Error, PermanentError, SettingsError, TransientError
+from airflow_oauth_provider.lazy import lazy_property
 from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.transfers.tables import errors
 from airflow_oauth_provider.transfers.tables.rows import Converters, Row, converters, last_of_each_key
@@ -68,7 +68,7 @@ class Database:
         #: Whether what was written can be taken back.
         self.transactional = not hook.get_autocommit(self._connection)
 
-    @cached_property
+    @lazy_property
     def dialect(self) -> Dialect:
         """How its SQL is written."""
         name = self.hook.dialect_name
@@ -77,12 +77,12 @@ class Database:
         word = "`{}`" if name == "mysql" else self.hook.escape_word_format
         return Dialect(name, self.hook.placeholder, (word[0], word[-1]))
 
-    @cached_property
+    @lazy_property
     def converters(self) -> Converters:
         """What its driver needs done to values."""
         return converters(self.dialect.name, exact_floats=self._driver == "psycopg")
 
-    @cached_property
+    @lazy_property
     def _driver(self) -> str:
         return type(self._connection).__module__.partition(".")[0]
 

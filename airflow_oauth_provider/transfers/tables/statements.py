@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 from airflow_oauth_provider.exceptions import SettingsError
+from airflow_oauth_provider.lazy import lazy_property
 
 _PART = r'"(?:[^"]|"")+"|[^."]+'
 _TABLE = re.compile(rf"(?:{_PART})(?:\.(?:{_PART}))*")
@@ -64,18 +64,18 @@ class Target:
     keys: tuple[str, ...] = ()
     own_upsert: str = ""
 
-    @cached_property
+    @lazy_property
     def into(self) -> str:
         """``INSERT INTO table (columns)``."""
         names = ", ".join(map(self.dialect.quote, self.columns))
         return f"INSERT INTO {self.dialect.quote_table(self.table)} ({names})"
 
-    @cached_property
+    @lazy_property
     def row(self) -> str:
         """The placeholders of one row."""
         return f"({', '.join([self.dialect.placeholder] * len(self.columns))})"
 
-    @cached_property
+    @lazy_property
     def conflict(self) -> str:
         """What happens to a row that is there already; empty for an insert only."""
         quote = self.dialect.quote

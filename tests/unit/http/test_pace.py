@@ -109,7 +109,7 @@ def test_whoever_sleeps_is_woken_at_the_end() -> None:
     for thread in threads:
         thread.start()
     pace.stop()
-    wait_until(lambda: len(woken) == 3, within_s=10)
+    wait_until(lambda: len(woken) == 3)
     for thread in threads:
         thread.join()
 

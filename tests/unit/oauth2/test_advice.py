@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
@@ -22,6 +22,7 @@ from airflow_oauth_provider.exceptions import (
 )
 from airflow_oauth_provider.masking import Redactor
 from airflow_oauth_provider.oauth2.client_auth import AUTH_METHODS
+from airflow_oauth_provider.oauth2.keys import certificate_end
 from airflow_oauth_provider.oauth2.settings import JWT_BEARER, TOKEN_EXCHANGE, KeyPair, Transport
 from airflow_oauth_provider.oauth2.token_response import parse_token_response
 from tests.support.keys import certificate, made_key, pem
@@ -66,7 +67,7 @@ def test_a_certificate_that_has_ended_is_named_as_a_reason(use: str, days: int, 
     if use == "transport":
         settings = {"transport": Transport(client_certificate=pair), "auth_method": "tls_client_auth"}
     now = datetime.now(UTC)
-    ended = f"The client's certificate ended on {now - timedelta(days=2):%Y-%m-%d}."
+    ended = f"The client's certificate ended on {certificate_end(pair.certificate or ''):%Y-%m-%d}."
     assert (ended in str(refusal("invalid_client", now=now.timestamp(), **settings))) is said
     assert "ended" not in str(refusal("invalid_scope", now=now.timestamp(), **settings))
 

@@ -11,14 +11,20 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_oauth_provider.oauth2.assertion import claims_of, client_assertion
 from airflow_oauth_provider.oauth2.challenge import Challenge, parse_challenges
 from tests.support.made_up import attempt, client_settings
 
-bounded = settings(max_examples=200, derandomize=True, database=None, deadline=None)
+bounded = settings(
+    max_examples=200,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 FILLED = st.text(min_size=1, max_size=40)

@@ -5,12 +5,15 @@ import importlib
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import pytest
 
 from airflow_oauth_provider.exceptions import PermanentError, TokenExposureError
-from airflow_oauth_provider.oauth2.token import AccessToken
+from airflow_oauth_provider.oauth2.dpop import ProofKey
+from airflow_oauth_provider.tokens.status import TokenStatus
+from airflow_oauth_provider.tokens.stores.base import Counts
 from tests.support.made_up import access_token
 
 VALUE = "Zm9vYmFy.QmF6UXV4.MadeUp-1"
@@ -34,7 +37,7 @@ def xcom_class() -> Any:
 
 
 def test_the_repr_shows_type_scope_expiry_and_fingerprint_and_no_part_of_the_token() -> None:
-    token = AccessToken(VALUE, "Bearer", "a b", 1_790_000_000.0, 1_790_003_600.0)
+    token = access_token(VALUE, token_type="Bearer", scope="a b", issued_at=1_790_000_000.0, expires_at=1_790_003_600.0)
     assert repr(token) == (
         "AccessToken(token_type='Bearer', scope='a b', expires_at=2026-09-21T15:13:20+00:00, "
         f"fingerprint={token.fingerprint})"
@@ -94,3 +97,40 @@ def test_the_refusal_fails_the_task_at_once_and_does_not_hold_the_token() -> Non
     with pytest.raises(PermanentError) as caught:
         access_token(VALUE).serialize()
     assert VALUE not in repr(caught.value)
+
+
+@dataclass
+class Report:
+    """What somebody may return from a task, or log."""
+
+    token: Any
+
+
+def bound_token() -> Any:
+    return access_token(VALUE, token_type="DPoP", proof_key=ProofKey.generate("ES256"))
+
+
+@pytest.mark.parametrize("token", [access_token(VALUE), bound_token()], ids=["Bearer", "DPoP"])
+@pytest.mark.parametrize("leak", [asdict, astuple, airflow_serialize, copy.deepcopy])
+def test_a_token_in_a_dataclass_is_not_written_out_with_it(leak: Callable[[Any], Any], token: Any) -> None:
+    with pytest.raises(TokenExposureError):
+        leak(Report(token))
+
+
+@pytest.mark.parametrize("part", ["token", "proof_key"])
+def test_json_logging_shows_of_a_token_what_its_repr_shows(part: str) -> None:
+    msgspec = pytest.importorskip("msgspec", reason="not applicable: this Airflow logs without msgspec")
+    token = bound_token()
+    shown = token if part == "token" else token.proof_key
+    written = msgspec.json.encode({"event": "got", "shown": [Report(shown)]}, enc_hook=repr).decode()
+    assert repr(shown) in json.loads(written)["shown"][0]["token"]
+    assert VALUE not in written
+    assert "PRIVATE KEY" not in written
+
+
+def test_a_status_cannot_be_returned_from_a_task_and_says_what_can() -> None:
+    for token in (bound_token(), None):
+        status = TokenStatus("memory://", works=True, token=token, refusal=None, counts=Counts())
+        with pytest.raises(TokenExposureError, match=r"members\(time\.time\(\)\)"):
+            airflow_serialize({"status": status})
+        assert VALUE not in json.dumps(airflow_serialize(status.members(0.0)))

@@ -64,7 +64,7 @@ def emit(environment: dict[str, str]) -> str:
         env={**inherited, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert "survived" in done.stdout

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from airflow_oauth_provider.exceptions import AssertionUnavailableError, SettingsError, TransientError
+from airflow_oauth_provider.oauth2.jwk import private_jwk
 from airflow_oauth_provider.oauth2.settings import AssertionSource
 from airflow_oauth_provider.tokens.assertions import read_assertion
+from tests.support.keys import made_key, pem
 
 NAME = "MADE_UP_ASSERTION"
 
@@ -67,3 +70,14 @@ def test_a_file_elsewhere_is_no_matter_of_time(tmp_path: Path) -> None:
     (tmp_path / "assertion").write_text("made.up.assertion")
     with pytest.raises(SettingsError, match="key_folders"):
         read_assertion(AssertionSource(file=str(tmp_path / "assertion"), folders=(str(tmp_path / "keys"),)))
+
+
+@pytest.mark.parametrize("form", ["JWK", "PEM", "half a PEM"])
+def test_a_private_key_is_sent_to_nobody_as_an_assertion(tmp_path: Path, form: str) -> None:
+    key = made_key("P-256")
+    jwk = json.dumps(private_jwk(key), separators=(",", ":"))
+    content = {"JWK": jwk, "PEM": pem(key), "half a PEM": pem(key).replace("-----END", "")}[form]
+    (tmp_path / "key").write_text(content)
+    with pytest.raises(SettingsError, match="holds a private key, which is sent to nobody") as refused:
+        read_assertion(AssertionSource(file=str(tmp_path / "key"), folders=(str(tmp_path),)))
+    assert private_jwk(key)["d"] not in str(refused.value)

@@ -28,7 +28,7 @@ def test_one_thread_does_one_piece_of_work_after_the_other() -> None:
 
     for number in range(50):
         beside.start(partial(work, number))
-    assert done.wait(10)
+    assert done.wait(30)
     assert [number for number, _ in seen] == list(range(50))
     (worker,) = {thread for _, thread in seen}
     assert worker != threading.get_ident()
@@ -38,7 +38,7 @@ def test_what_fails_is_a_line_in_the_log_and_the_next_work_is_done(caplog: pytes
     beside, done = Background("made-up-work"), threading.Event()
     beside.start(lambda: 1 / 0)
     beside.start(done.set)
-    assert done.wait(10)
+    assert done.wait(30)
     assert "made-up-work failed: ZeroDivisionError." in caplog.text
 
 
@@ -48,17 +48,18 @@ def test_the_thread_ends_when_there_is_nothing_to_do_and_another_one_begins(monk
     for _ in range(3):
         done = threading.Event()
         beside.start(done.set)
-        assert done.wait(10)
+        assert done.wait(30)
         while threads_named("made-up-idler"):
             time.sleep(0.005)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("clears", [False, True], ids=["as Python ends", "as a task of Airflow ends"])
-def test_a_process_that_ends_waits_for_what_is_under_way(clears: bool) -> None:
+def test_a_process_that_ends_waits_for_what_is_under_way(clears: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_LAST_WAIT_S", 60.0)
     before = Background("made-up-work")
     before.start(lambda: None)
-    before.wait(10)
+    before.wait(30)
     theirs, ours = os.pipe()
     if (child := os.fork()) == 0:
         try:
@@ -83,7 +84,7 @@ def test_what_hangs_keeps_no_process_from_its_end(monkeypatch: pytest.MonkeyPatc
     background._wait_for_all()
     assert threads_named("made-up-hanging-work")
     go_on.set()
-    beside.wait(10)
+    beside.wait(30)
 
 
 def test_no_work_is_lost_between_a_thread_that_ends_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +92,7 @@ def test_no_work_is_lost_between_a_thread_that_ends_and_the_next(monkeypatch: py
     beside, done = Background("made-up-racer"), threading.Semaphore(0)
     for _ in range(300):
         beside.start(done.release)
-    assert all(done.acquire(timeout=10) for _ in range(300))
+    assert all(done.acquire(timeout=30) for _ in range(300))
 
 
 # Newer Pythons warn of what is tried here.
@@ -104,7 +105,7 @@ def test_a_forked_child_works_although_its_parent_held_the_lock() -> None:
         if child == 0:
             done = threading.Event()
             beside.start(done.set)
-            os._exit(0 if done.wait(10) else 1)
+            os._exit(0 if done.wait(30) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -117,4 +118,4 @@ def test_nothing_is_raised_when_no_thread_can_be_started(monkeypatch: pytest.Mon
         patched.setattr(threading.Thread, "start", refuse)
         beside.start(done.set)
     beside.start(done.set)
-    assert done.wait(10)
+    assert done.wait(30)

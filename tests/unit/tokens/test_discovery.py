@@ -199,6 +199,18 @@ def test_the_allow_list_holds_for_what_the_document_names(fleet: Fleet, requests
     assert resolve(fleet.start("login.example.com", "oauth2.example.net")) == "https://oauth2.example.net/token"
 
 
+def test_nobody_on_the_way_passes_for_an_allowed_endpoint_that_a_document_names(
+    fleet: Fleet, requests_mock: mocking.Mocker
+) -> None:
+    here, url = "http://127.0.0.1:8080", "http://127.0.0.1:8080/.well-known/oauth-authorization-server"
+    requests_mock.get(url, json={"issuer": here, "token_endpoint": TOKEN_ENDPOINT})
+    unverified = Transport(verify=False, proxies=(("https", "http://proxy.example:3128"),))
+    with pytest.raises(SettingsError, match="verify is false"):
+        fleet.start(here, "https://login.example.com", issuer=here, transport=unverified).resolve(30.0)
+    requests_mock.get(url, json={"issuer": here, "token_endpoint": f"{here}/token"})
+    assert resolve(Fleet().start(here, "https://login.example.com", issuer=here, transport=unverified))
+
+
 def test_the_allow_list_can_name_this_machine(fleet: Fleet, requests_mock: mocking.Mocker) -> None:
     requests_mock.get(OAUTH, json=document(token_endpoint="https://localhost/token"))
     assert resolve(fleet.start("https://login.example.com", "https://localhost")) == "https://localhost/token"

@@ -76,9 +76,10 @@ def test_no_token_is_fetched_in_the_name_of_another_identity_than_the_one_that_s
         ),
         vouched_for=vouched_for(jwt("one", 1)),
     )
-    monkeypatch.setenv("MADE_UP", jwt("another", 1))
-    with pytest.raises(AssertionUnavailableError, match="vouches for somebody else"):
-        endpoint.fetch()
+    for another in (jwt("another", 1), "opaque-assertion-of-somebody-else"):
+        monkeypatch.setenv("MADE_UP", another)
+        with pytest.raises(AssertionUnavailableError, match="vouches for somebody else"):
+            endpoint.fetch()
     assert server.token_requests == []
     monkeypatch.setenv("MADE_UP", jwt("one", 2))
     assert endpoint.fetch().value in server.tokens

@@ -43,7 +43,7 @@ def remembered_s(failure: OAuth2Error, before: Refusal | None = None) -> float:
         (throttled(status=500), Scope.REQUEST),
         (TokenEndpointUnavailableError("no connection"), Scope.REQUEST),
         (InvalidClientError("x"), Scope.CREDENTIAL),
-        (UnauthorizedClientError("x"), Scope.CREDENTIAL),
+        (UnauthorizedClientError("x"), Scope.REQUEST),
         (InvalidScopeError("x"), Scope.REQUEST),
         (InvalidTargetError("x"), Scope.REQUEST),
         (TokenRefusedError("x"), Scope.REQUEST),
@@ -109,13 +109,49 @@ def test_a_refusal_after_a_long_peace_begins_anew() -> None:
     assert Refusal.of(InvalidClientError("x"), first, NOW + 121).count == 1
 
 
+@pytest.mark.parametrize("before", [TokenResponseError("x"), throttled(status=503), InvalidClientError("x")], ids=repr)
+@pytest.mark.parametrize("failure", [InvalidScopeError("x"), throttled(status=429)], ids=repr)
+def test_what_was_refused_otherwise_before_does_not_prolong_the_first_refusal(
+    before: OAuth2Error, failure: OAuth2Error
+) -> None:
+    refusal = None
+    for _ in range(4):
+        refusal = Refusal.of(before, refusal, NOW)
+    first = Refusal.of(failure, refusal, NOW)
+    assert (first.until - NOW, first.count) == (60, 1)
+    assert Refusal.of(failure, first, NOW + 61).until == NOW + 61 + 120
+
+
+def test_who_meets_a_long_quota_is_told_its_end_though_it_is_remembered_for_an_hour() -> None:
+    refusal = Refusal.of(throttled(7200), None, NOW)
+    assert refusal.until == NOW + 3600
+    met = Refusal.from_members(json.loads(json.dumps(refusal.members())), NOW + 600)
+    assert met is not None
+    assert met.error_to_raise(NOW + 600).retry_after_s == 6600
+    assert Refusal.of(throttled(1e9), None, NOW).error_to_raise(NOW).retry_after_s == 86_400
+
+
+@pytest.mark.parametrize("planted", [1e300, float("inf"), -5.0])
+def test_a_planted_end_of_a_quota_is_clamped(planted: float) -> None:
+    members = {**Refusal.of(throttled(100), None, NOW).members(), "comes_back_at": planted}
+    met = Refusal.from_members(members, NOW)
+    assert met is not None
+    assert 100 <= (met.error_to_raise(NOW).retry_after_s or 0) <= 86_400
+
+
+@pytest.mark.parametrize("planted", ["soon", [1], {}])
+def test_an_end_that_is_no_number_is_no_refusal(planted: object) -> None:
+    members = {**Refusal.of(throttled(100), None, NOW).members(), "comes_back_at": planted}
+    assert Refusal.from_members(members, NOW) is None
+
+
 def test_the_error_says_that_it_is_remembered_since_when_and_how_to_forget_it() -> None:
     failure = InvalidClientError("invalid_client: no.", status_code=401, error="invalid_client", request_id="r-1")
     error = Refusal.of(failure, None, NOW).error_to_raise(NOW + 10)
     assert type(error) is InvalidClientError
     assert str(error).startswith("invalid_client: no. (Remembered since 14:13:20 UTC")
     assert "before 14:14:20 UTC" in str(error)
-    assert "A changed connection is tried at once" in str(error)
+    assert "A changed Token URL, client or credential is tried at once" in str(error)
     assert "Test and airflow-oauth2 forget end it" in str(error)
     assert (error.status_code, error.error, error.request_id) == (401, "invalid_client", "r-1")
     assert error.retry_after_s is None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from airflow_oauth_provider.exceptions import (
+    CertificateError,
     InvalidClientError,
     InvalidScopeError,
     OAuth2Error,
+    SettingsError,
     TokenEndpointUnavailableError,
+    UnauthorizedClientError,
 )
 from tests.support.clock import Clock
 from tests.support.made_up import SECRET, client_settings
@@ -18,7 +21,9 @@ DOWN = TokenEndpointUnavailableError("down")
 
 
 @pytest.mark.parametrize("failure", [DOWN, InvalidClientError("no", error="invalid_client"), InvalidScopeError("no")])
-def test_a_failure_is_recorded_before_the_lease_is_given_back_and_waiters_raise_it(failure: OAuth2Error) -> None:
+def test_a_failure_is_recorded_before_the_lease_is_given_back_and_waiters_raise_it(
+    clock: Clock, failure: OAuth2Error
+) -> None:
     processes = Processes()
     processes.endpoint.script = [failure] * 99
     results = in_threads(40, lambda: processes.start().get())
@@ -147,3 +152,38 @@ def test_whoever_meets_an_outage_is_told_when_the_server_is_asked_again() -> Non
     with pytest.raises(TokenEndpointUnavailableError) as caught:
         processes.start().get()
     assert caught.value.retry_after_s == pytest.approx(5, abs=1)
+
+
+@pytest.mark.parametrize("failure", [CertificateError("no"), SettingsError("a SOCKS proxy needs PySocks")], ids=repr)
+def test_what_is_wrong_with_one_machine_stops_no_other(clock: Clock, failure: OAuth2Error) -> None:
+    processes = Processes()
+    processes.endpoint.script = [failure]
+    ill, well = processes.start(), processes.start()
+    for _ in range(3):
+        with pytest.raises(type(failure)):
+            ill.get()
+    assert len(processes.endpoint.asked) == 1
+    assert well.get().value == "token-1"
+    assert ill.get().value == "token-1"
+
+
+@pytest.mark.parametrize(
+    ("failure", "wrong", "right"),
+    [
+        (InvalidClientError("no"), {"extra_params": (("tenant", "typo"),)}, {"extra_params": (("tenant", "t"),)}),
+        (InvalidClientError("no"), {"secret_params": (("pin", "typo"),)}, {"secret_params": (("pin", "1"),)}),
+        (InvalidClientError("no"), {}, {"dpop": "true"}),
+        (UnauthorizedClientError("no"), {"audience": "typo"}, {"audience": "https://api.example.com"}),
+        (UnauthorizedClientError("no"), {"scope": "typo"}, {"scope": "read"}),
+    ],
+)
+def test_a_mended_connection_is_tried_at_once_and_a_wrong_one_stops_no_other(
+    failure: OAuth2Error, wrong: dict[str, object], right: dict[str, object]
+) -> None:
+    processes = Processes()
+    processes.endpoint.script = [failure]
+    for _ in range(2):
+        with pytest.raises(type(failure)):
+            processes.start(client_settings(**wrong)).get()
+    assert processes.start(client_settings(**right)).get().value == "token-1"
+    assert len(processes.endpoint.asked) == 2

@@ -32,7 +32,7 @@ def endpoint(url: str, **changes: object) -> TokenEndpoint:
 @pytest.mark.statement(48)
 def test_the_client_proves_itself_and_names_the_token_in_the_body_alone(server: OAuthServer) -> None:
     server.tokens[TOKEN.value] = TOKEN.expires_at
-    endpoint(server.url).revoke(TOKEN, 10)
+    endpoint(server.url).revoke(TOKEN, 30)
     assert server.tokens == {}
     (seen,) = server.seen
     assert (seen.method, seen.path, seen.query) == ("POST", "/revoke", [])
@@ -41,7 +41,7 @@ def test_the_client_proves_itself_and_names_the_token_in_the_body_alone(server: 
 
 
 def test_the_client_proves_itself_in_the_body_when_the_connection_says_so(server: OAuthServer) -> None:
-    endpoint(server.url, auth_method="client_secret_post").revoke(TOKEN, 10)
+    endpoint(server.url, auth_method="client_secret_post").revoke(TOKEN, 30)
     (seen,) = server.seen
     assert "authorization" not in seen.headers
     assert {"client_id": CLIENT_ID, "client_secret": SECRET}.items() <= dict(seen.form).items()
@@ -50,7 +50,7 @@ def test_the_client_proves_itself_in_the_body_when_the_connection_says_so(server
 @pytest.mark.parametrize("status", [200, 204])
 def test_whatever_says_that_it_is_done_is_no_error(status: int) -> None:
     with Server(lambda _: Reply(status)) as server:
-        endpoint(server.url).revoke(TOKEN, 10)
+        endpoint(server.url).revoke(TOKEN, 30)
         assert len(server.seen) == 1
 
 
@@ -71,7 +71,7 @@ def test_what_the_server_says_against_it_is_raised_without_a_secret(
     headers = {"Location": "http://127.0.0.1:1/", "Retry-After": "7"}
     with Server(lambda _: Reply(status, said, headers)) as server:
         with pytest.raises(error_class, match=f"answered {status}: unsupported_token_type") as caught:
-            endpoint(server.url).revoke(TOKEN, 10)
+            endpoint(server.url).revoke(TOKEN, 30)
         assert str(caught.value).endswith(" Check revocation_url of the connection; the token is still stored.")
         assert len(server.seen) == 1
     assert (caught.value.status_code, caught.value.retry_after_s) == (status, 7)
@@ -82,9 +82,9 @@ def test_what_the_server_says_against_it_is_raised_without_a_secret(
 
 def test_a_server_that_is_not_there_is_named_as_what_it_is() -> None:
     with pytest.raises(TokenEndpointUnavailableError, match=r"revocation endpoint http://127\.0\.0\.1"):
-        endpoint(f"http://127.0.0.1:{free_port()}").revoke(TOKEN, 10)
+        endpoint(f"http://127.0.0.1:{free_port()}").revoke(TOKEN, 30)
 
 
 def test_a_connection_without_a_revocation_url_says_what_can_be_done() -> None:
     with pytest.raises(SettingsError, match=r"names no revocation_url.*can be forgotten"):
-        TokenEndpoint(client_settings()).revoke(TOKEN, 10)
+        TokenEndpoint(client_settings()).revoke(TOKEN, 30)

@@ -22,6 +22,7 @@ def test_a_first_try_begins_at_the_beginning() -> None:
     assert first.attempt_number == 1
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_retry_goes_on_behind_the_records_that_are_safe() -> None:
     second = checkpoint(saved(25), 2)
     assert (second.resumed, second.records) == (SINK, 25)

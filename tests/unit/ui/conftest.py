@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
@@ -13,7 +14,6 @@ import requests
 from airflow.plugins_manager import AirflowPlugin
 
 from tests.support.made_up import fields
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,8 @@ def airflow_with_pages() -> None:
 @pytest.fixture(scope="session")
 def database(airflow_with_pages: None) -> None:
     """Make the tables; the session's own AIRFLOW_HOME holds the file."""
+    from sqlalchemy import event
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Airflow's own modules import when its server starts
         from airflow import settings
@@ -38,6 +40,13 @@ def database(airflow_with_pages: None) -> None:
         from airflow.models.base import Base
 
         import_all_models()  # type: ignore[no-untyped-call]
+
+    @event.listens_for(settings.engine, "connect")
+    def wait_for_ones_turn(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA busy_timeout = 60000")  # longer than this machine stalls
+
+    assert settings.engine is not None
+    settings.engine.dispose()
     Base.metadata.create_all(settings.engine)
 
 
@@ -92,14 +101,16 @@ def airflow_url(database: None) -> Iterator[str]:
 
     from airflow_oauth_provider.ui.plugin import LateApp
 
-    app, port = FastAPI(), free_port()
+    app, listener = FastAPI(), socket.create_server(("127.0.0.1", 0))
     app.mount("/oauth2-tokens", LateApp())
-    server = uvicorn.Server(uvicorn.Config(app, port=port, ws="none", lifespan="off", log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
+    # A connection that is closed for want of requests is closed in the midst of one where the machine stalls.
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=600)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     thread.join()
 
@@ -112,10 +123,12 @@ def visited(airflow_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
-    from airflow_oauth_provider.ui import routes
+    from airflow_oauth_provider.ui import board, routes
     from airflow_oauth_provider.ui.board import Board
 
-    monkeypatch.setattr(routes, "board", Board())
+    # Whoever looks at a machine that stalls sees what is pending, and looks again; here, nobody does.
+    monkeypatch.setattr(routes, "board", Board(round_s=60))
+    monkeypatch.setattr(board, "LOOK_S", 60.0)
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "made-up-jwt-secret-" * 4)
     yield Visited(airflow_url, create_auth_manager())

@@ -99,7 +99,7 @@ def test_threads_that_open_a_store_at_once_use_the_same_one(plant: Plant) -> Non
     together = threading.Barrier(2)
 
     def make() -> MemoryStore:
-        together.wait(10)
+        together.wait(30)
         return MemoryStore()
 
     plant(make)
