@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_oauth_provider.exceptions import OAuth2Error
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+from tests.support.worker import stamped
 
 CONN_ID = "shop"
 ASKS = 5000
@@ -30,28 +31,35 @@ def steady_load(start_at: float, seconds: float, pause_s: float, calls_every: in
     :param calls_every: so many asks come to one call of the API
     :param phase: share of *pause_s* by which this process is behind the others
     :return: microseconds that asks took: those that brought the token of the one before, those that did so and began or
-        met a refresh in the background, and those that brought another token; calls of the API; and the least life, in
-        seconds, that a token had left
+        met a refresh in the background, and those that brought another token; calls of the API; the least life, in
+        seconds, that a token had left; when the tokens were asked for, epoch seconds; and how many of the other tokens
+        had been taken over before they were asked for
     """
     hook = OAuth2Hook(CONN_ID)
     known, asks, calls, least_s = "", 0, 0, float("inf")
     took_us: dict[str, list[int]] = {"same": [], "refreshing": [], "other": []}
+    issued_at: set[float] = set()
+    taken_over = 0
     next_at = time.time() + phase * pause_s
     while next_at < start_at + seconds:
         time.sleep(max(0.0, next_at - time.time()))
         counts, next_at = next_at >= start_at, next_at + pause_s
+        held = hook._source._shelf.held  # noqa: SLF001  # what has been taken over shows nowhere else
         began = time.perf_counter()
         token = hook.get_token()
         took = round((time.perf_counter() - began) * 1e6)
         if counts:
             kind = "other" if token.value != known else "refreshing" if _refreshing() else "same"
             took_us[kind].append(took)
+            taken_over += kind == "other" and held is not None and held.token.value == token.value
             least_s = min(least_s, token.expires_at - time.time())
         known, asks = token.value, asks + 1
+        issued_at.add(token.issued_at)
         if asks % calls_every == 0:
             calls += counts
-            hook.request("GET", "orders")
-    return {"took_us": took_us, "least_s": least_s, "calls": calls}
+            hook.request("GET", "orders", headers=stamped())
+    facts = {"least_s": least_s, "calls": calls, "issued_at": sorted(issued_at), "taken_over": taken_over}
+    return {"took_us": took_us, **facts}
 
 
 def keep_calling(seconds: float, pause_s: float) -> dict[str, int]:

@@ -32,13 +32,13 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def log_in(self, *, timeout_s: float = 120) -> None:
+    def log_in(self, *, timeout_s: float = 300) -> None:
         """Wait until the API server answers and take its token."""
 
         def answer() -> str | None:
             try:
                 response = self._session.get(f"{self._url}/auth/token", timeout=10)
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return None
             return response.json()["access_token"] if response.ok else None
 
@@ -47,8 +47,13 @@ class AirflowApi:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send one request and return the JSON of its answer, ``None`` where there is none."""
-        for _ in range(BUSY_TRIES):
-            response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=90, **options)
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=90, **options)
+            except requests.Timeout:
+                if left and method == "GET":
+                    continue  # a busy machine; to look again does no harm
+                raise
             # SQLite lets one process write at a time; a request that had to give up has changed nothing.
             if response.status_code != 500 or "Database error" not in response.text:
                 break
@@ -65,7 +70,7 @@ class AirflowApi:
     def create_variable(self, key: str, value: str) -> None:
         self.call("POST", "variables", json={"key": key, "value": value})
 
-    def wait_for_dags(self, dag_ids: Iterable[str], *, timeout_s: float = 120) -> None:
+    def wait_for_dags(self, dag_ids: Iterable[str], *, timeout_s: float = 300) -> None:
         """Wait until the Dag processor has found all of them; a broken Dag file ends the wait."""
         wanted = set(dag_ids)
 
@@ -76,7 +81,7 @@ class AirflowApi:
 
         self._wait_for(all_found, f"the Dags {sorted(wanted)}", timeout_s)
 
-    def start(self, dag_ids: Iterable[str], *, timeout_s: float = 60) -> dict[str, str]:
+    def start(self, dag_ids: Iterable[str], *, timeout_s: float = 180) -> dict[str, str]:
         """Unpause Dags and return the first run of each: the one of its schedule, or else one for this moment."""
         wanted = list(dag_ids)
         # All is written before the first task runs. The API server logs our writes on its event loop, for which the
@@ -94,7 +99,7 @@ class AirflowApi:
             dag_id: self._wait_for(partial(first_run, dag_id), f"a run of {dag_id}", timeout_s) for dag_id in wanted
         }
 
-    def wait_for_run(self, dag_id: str, run_id: str, *, timeout_s: float = 180) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, *, timeout_s: float = 600) -> str:
         """Wait until a run has ended and return its state, ``success`` or ``failed``."""
 
         def ended() -> str | None:

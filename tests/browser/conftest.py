@@ -6,11 +6,12 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.server import DemoServer
 from tests.support.airflow_ui import AirflowUi
 from tests.support.connection_form import ConnectionsPage
+from tests.support.patience import be_patient
 from tests.support.requirements import require
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ BROWSER_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# Playwright gives up after five seconds by itself, for which a busy machine stalls now and then.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _patient_stores() -> Iterator[None]:
+    """Let no store be skipped where tests are tasks beside Airflow."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        be_patient(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +59,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     require(chromium is not None, "chromium on PATH")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
+        running = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS, timeout=3 * PATIENCE_MS)
         yield running
         running.close()
 
@@ -57,7 +71,7 @@ def page(browser: Browser, airflow: AirflowUi) -> Iterator[Page]:
         viewport={"width": 1280, "height": 1600},
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import jwt
-import pytest
 from playwright.sync_api import expect
 
 from tests.support.connections import certificate_text, key_text
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 TYPE_NAME = "OAuth 2.0 API"
 API_KEY = "made-up-api-key-77aa31"
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def fill_in(form: ConnectionForm, shop: DemoServer, *, secret: str | None = None) -> None:

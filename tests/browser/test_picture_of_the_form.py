@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import PATIENCE_MS
 from tests.support.connection_form import ConnectionForm, ConnectionsPage
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "connection-
 LAST_EXTRA_SHOWN = "auth_method"
 SECRET = "made-up-secret-of-the-picture"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def sharp_page(browser: Browser, airflow: AirflowUi) -> Iterator[Page]:
     """Return a page with two pixels to a point, for people who look at the picture on a good screen."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1100, "height": 1600}, device_scale_factor=2)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from airflow_oauth_provider.ui.store import store_members
+from tests.browser.conftest import PATIENCE_MS
 from tests.support.servers import Reply, Server
 from tests.support.tokens_page import (
     HOSTILE_NAME,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Response
-
-pytestmark = pytest.mark.timeout(180)
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "tokens-page.png"
 PICTURED = {"billing", "crm", "newsletter", "shop", "warehouse"}
@@ -49,7 +48,7 @@ def visit(browser: Browser, deployment: Deployment) -> Iterator[Any]:
 
     def go(role: str | None, url: str = deployment.url, **options: Any) -> Page:
         context = browser.new_context(locale="en-GB", **{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         if role is not None:
             deployment.airflow.enter(context, role)
@@ -76,6 +75,7 @@ def test_the_menu_leads_to_the_page_which_follows_the_theme_of_airflow(visit: An
 
 
 def test_each_state_is_told_at_a_glance(visit: Any, deployment: Deployment) -> None:
+    deployment.task("crm")
     before = deployment.token_requests
     page = visit("op")
     tokens = TokensPage(page)
@@ -89,7 +89,7 @@ def test_each_state_is_told_at_a_glance(visit: Any, deployment: Deployment) -> N
         "warehouse": "None here",
         "weather": "Not readable",
     }
-    expect(tokens.part("shop", "left")).to_contain_text("59 min")
+    expect(tokens.part("shop", "left")).to_have_text(re.compile("^5[0-9] min"))
     expect(tokens.part("shop", "made")).to_have_text("1 made")
     expect(tokens.part("shop", "saved")).to_have_text("7 saved")
     expect(tokens.part("shop", "scopes")).to_contain_text("orders:read")
@@ -117,7 +117,7 @@ def test_the_page_lives_without_being_built_anew(visit: Any, deployment: Deploym
 
     deployment.task("warehouse")
 
-    expect(tokens.part("warehouse", "badge")).to_have_text("Valid", timeout=20_000)
+    expect(tokens.part("warehouse", "badge")).to_have_text("Valid")
     expect(tokens.part("shop", "left")).not_to_have_text(left)
     assert page.locator("tbody:not([data-seen])").count() == 0
     tokens.press("warehouse", "Forget")
@@ -153,10 +153,11 @@ def test_an_airflow_that_does_not_answer_is_told_and_asked_again(visit: Any) -> 
     look(page, away=False)
     expect(page.locator("#live")).to_have_text("Airflow does not answer; trying again")
     page.unroute("**/tokens")
-    expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+    expect(page.locator("#live")).to_have_text("Live")
 
 
-def test_connections_are_found_by_state_and_by_words(visit: Any) -> None:
+def test_connections_are_found_by_state_and_by_words(visit: Any, deployment: Deployment) -> None:
+    deployment.task("crm")
     page = visit("op")
     TokensPage(page).states()
     page.get_by_role("button", name="Refused").click()
@@ -179,7 +180,7 @@ def test_who_may_edit_connections_tests_and_forgets(visit: Any, deployment: Depl
     assert "Forgotten" in tokens.press("crm", "Forget")
     expect(tokens.part("crm", "badge")).to_have_text("None here")
     deployment.task("crm")
-    expect(tokens.part("crm", "badge")).to_have_text("Refused", timeout=20_000)
+    expect(tokens.part("crm", "badge")).to_have_text("Refused")
 
 
 @pytest.mark.parametrize("role", ["viewer", "user"])
@@ -203,7 +204,7 @@ def test_hostile_names_and_texts_stay_texts(visit: Any, deployment: Deployment) 
     tokens.press(HOSTILE_NAME, "Test")
     said = tokens.press("hostile_refused", "Test")
     deployment.task("hostile_refused")
-    expect(tokens.part("hostile_refused", "badge")).to_have_text("Refused", timeout=20_000)
+    expect(tokens.part("hostile_refused", "badge")).to_have_text("Refused")
 
     assert HOSTILE_TEXT in said
     expect(tokens.part(HOSTILE_NAME, "scopes")).to_have_text(HOSTILE_SCOPE)
@@ -255,6 +256,7 @@ def test_the_picture_for_the_docs_is_taken_of_the_page_in_airflow(
     visit: Any, deployment: Deployment, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Addresses of this machine give way to examples; all else is as it came."""
+    deployment.task("crm")
     monkeypatch.setenv("AIRFLOW__OAUTH2__TOKEN_STORE", "rediss://redis.example.com:6379/0")
 
     def with_examples(answer: dict[str, Any]) -> dict[str, Any]:
@@ -264,7 +266,6 @@ def test_the_picture_for_the_docs_is_taken_of_the_page_in_airflow(
 
     page = visit("op", "about:blank", viewport={"width": 1240, "height": 770}, device_scale_factor=2)
     page.route("**/tokens", lambda route: route.fulfill(json=with_examples(route.fetch().json())))
-    deployment.task("crm")
     page.goto(f"{deployment.airflow.url}/plugin/oauth2-tokens")
     tokens = TokensPage(page.frame_locator("iframe[title='OAuth 2.0 tokens']"))
     assert set(tokens.states()) == PICTURED

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from demo.airflow_api import AirflowApi
 from demo.standalone import Standalone
 from tests.support.airflow_ui import AirflowUi
+from tests.support.patient_airflow import patient
 from tests.support.postgres import DATABASE, USER
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,15 @@ class Part(Standalone):
         super().__init__(home, dags, settings)
         self.api = AirflowApi(server_url, self._check_alive)
         self.arguments = arguments
+
+    def wait_until_it_says(self, text: str) -> None:
+        """Wait for *text* in what it writes."""
+
+        def said() -> bool:
+            self._check_alive()
+            return text in self.output.read_text(encoding="utf-8", errors="replace")
+
+        wait_until(said, within_s=300)
 
 
 class CeleryFleet:
@@ -63,6 +74,9 @@ class CeleryFleet:
         with ExitStack() as starting:
             for part in (self._server, *self._parts, *self.workers):
                 starting.enter_context(part)
+            # Before there is any task: one worker could do them all while the other one still starts.
+            for worker in self.workers:
+                worker.wait_until_it_says(" ready.")
             self._running = starting.pop_all()
         return self
 
@@ -98,6 +112,7 @@ def shared_settings(server_url: str, redis: RedisServer) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "3",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "3",
         "AIRFLOW__OAUTH2__TOKEN_STORE": in_database(redis, 0),
+        **patient(),
     }
 
 

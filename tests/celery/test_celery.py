@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DAG_ID = "shop_mapped_tasks"
 
+# A fleet takes its time to start and to end its tasks on a slow machine, which is the first test's.
+pytestmark = pytest.mark.timeout(1800)
+
 
 @dataclass(frozen=True)
 class FleetRun:

@@ -18,6 +18,7 @@ from airflow_oauth_provider.tokens.stores.base import TokenStore
 from airflow_oauth_provider.tokens.stores.memory import MemoryStore
 from tests.contract import racers
 from tests.support.certificates import Authority
+from tests.support.patience import be_patient
 from tests.support.redis_server import RedisServer
 
 KINDS = ("memory", "file", "redis", "redis-socket", "redis-tls")
@@ -68,6 +69,12 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             authority = Authority.make(folder, "authority")
             url = servers.enter_context(RedisServer(authority=authority, password="made-up p@ss/word")).url
         yield Place(url, lambda: racers.opened(url))
+
+
+@pytest.fixture(autouse=True)
+def patient_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a busy machine does to a store is not in the contract; what is changed for good is given back, too."""
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

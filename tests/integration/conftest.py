@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.patience import PATIENT, be_patient
 from tests.support.processes import Nursery
 from tests.support.servers import OAuthServer, Reply, Seen
 
@@ -44,6 +45,12 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def patient_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that this machine stalls is not what these tests look for; those that do name ``OWN_LIMITS``."""
+    be_patient(monkeypatch)
+
+
 @pytest.fixture
 def server() -> Iterator[OAuthServer]:
     with OAuthServer() as running:
@@ -68,6 +75,7 @@ def environment(server: OAuthServer, tmp_path: Path) -> Environment:
             "AIRFLOW_HOME": str(tmp_path),
             "TMPDIR": str(tmp_path / "tmp"),
             "AIRFLOW_CONN_SHOP": connection_json(f"{server.url}/token", f"{server.url}/api", **changes),
+            **PATIENT,
         }
 
     return make

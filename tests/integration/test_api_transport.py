@@ -157,9 +157,7 @@ def test_loopback_is_never_reached_by_a_proxy(
     monkeypatch.setenv("http_proxy", proxy.url)
     monkeypatch.setenv("all_proxy", proxy.url)
     base = f"http://{name}:{server.port}"
-    hook = OAuth2Hook(
-        oauth2_conn_id=connect(host=f"{base}/token", base_url=f"{base}/api", proxies={"all": proxy.url}, timeout="1,1")
-    )
+    hook = OAuth2Hook(oauth2_conn_id=connect(host=f"{base}/token", base_url=f"{base}/api", proxies={"all": proxy.url}))
 
     try:
         hook.request("GET", "orders", proxies={"http": proxy.url}, retry_args={"stop": tenacity.stop_after_attempt(1)})
@@ -225,7 +223,7 @@ def test_run_sends_what_the_stock_hook_sends(
 def test_run_takes_every_option_of_the_stock_hook(server: OAuthServer, connect: Connection, ours: Authority) -> None:
     server.api_reply = lambda seen: Reply(302, b"", {"Location": "/api/to"}) if seen.path == "/api/from" else Reply(404)
     hook = OAuth2Hook(oauth2_conn_id=connect())
-    options = {"timeout": 5, "verify": str(ours.bundle), "cert": None, "proxies": {}, "stream": True}
+    options = {"timeout": 50, "verify": str(ours.bundle), "cert": None, "proxies": {}, "stream": True}
 
     unchecked = hook.run("gone", extra_options={**options, "check_response": False})
     there = hook.run("from", extra_options={"allow_redirects": False})

@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import pytest
 
 from tests.integration.conftest import CLIENT_ID, CLIENT_SECRET, slow
+from tests.support.patient_airflow import patient
 from tests.support.processes import wait_until
 from tests.support.raw import encodings, found_in
 from tests.support.servers import OAuthServer, Reply, free_port
@@ -32,18 +34,24 @@ REDIS_PASSWORD = "made-up-redis-password/+1"
 SECRETS = {"secret_headers": {"X-Api-Key": API_KEY}, "secret_params": {"pin": PARAMETER}}
 
 
-def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start the command in an environment that has nothing else of Airflow."""
+def start(
+    environment: dict[str, str], *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start the command in an environment that has nothing else of Airflow, with a store that may take its time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     return subprocess.Popen(
-        [SCRIPT, *arguments], env=inherited | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [SCRIPT, *arguments],
+        env=inherited | patient() | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
 def run(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr."""
     with start(environment, *arguments) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
@@ -135,10 +143,13 @@ def test_a_connection_that_nobody_knows_is_one_line_where_there_is_no_database(e
 
 
 def test_a_reader_that_goes_away_meets_no_traceback(environment: Environment) -> None:
-    with start(environment(), "status", "shop", "--output", "json") as process:
-        assert process.stdout
+    reader, writer = os.pipe()
+    os.close(reader)  # before anything can be written
+    with (
+        os.fdopen(writer, "wb") as pipe,
+        start(environment(), "status", "shop", "--output", "json", stdout=pipe) as process,
+    ):
         assert process.stderr
-        process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
 
@@ -148,7 +159,7 @@ def test_a_result_that_cannot_be_written_is_one_line_and_no_traceback(environmen
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     command = ["sh", "-c", f"{shlex.quote(str(SCRIPT))} status shop {where}"]
     done = subprocess.run(
-        command, env=inherited | environment(), capture_output=True, text=True, timeout=60, check=False
+        command, env=inherited | environment(), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     assert done.stderr.startswith("The result cannot be written: ")
@@ -174,8 +185,8 @@ def interruptible() -> Iterator[None]:
 def test_an_interrupted_command_ends_without_a_traceback(server: OAuthServer, environment: Environment) -> None:
     server.token_reply = slow(server, 60)
     with start(environment(), "test", "shop") as process:
-        wait_until(lambda: server.token_requests, within_s=60)
+        wait_until(lambda: server.token_requests, within_s=300)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
 
     assert (process.returncode, out, err) == (130, "", "")

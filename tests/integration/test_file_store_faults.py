@@ -6,13 +6,15 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support import worker
+from tests.support import long_tasks, worker
 from tests.support.damage import NOBODY
-from tests.support.processes import Nursery, Outcome, wait_until
+from tests.support.patience import LIMIT_S
+from tests.support.processes import Nursery, Outcome, end_all, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.servers import OAuthServer
 
@@ -35,6 +37,12 @@ def disk(folder: Path, options: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def make_read_only(folder: Path) -> None:
+    """Do it as soon as no file of the disk is open for writing: until then it is busy."""
+    command = ["mount", "-o", "remount,ro", str(folder)]
+    wait_until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0)
 
 
 def fill(folder: Path) -> Path:
@@ -93,7 +101,7 @@ def test_a_read_only_disk_is_replaced_by_the_temporary_folder(
     store = tmp_path / "oauth2_tokens"
     with disk(store, "mode=0755"):
         nursery.run(1, worker.get_token, environment(scope="before"))
-        subprocess.run(["mount", "-o", "remount,ro", str(store)], check=True)
+        make_read_only(store)
         outcomes = nursery.run(6, worker.call, environment())
 
     assert [outcome.value for outcome in outcomes] == [[200]] * 6
@@ -107,19 +115,34 @@ def test_a_disk_that_becomes_read_only_under_running_tasks_costs_sharing_and_no_
     nursery: Nursery, server: OAuthServer, environment: Environment, tmp_path: Path
 ) -> None:
     """They opened the store when it could be written; tokens of two seconds make each of them need it again."""
-    server.lifetime_s = 2.0
+    server.lifetime_s, stop = 2.0, tmp_path / "stop"
     store = tmp_path / "oauth2_tokens"
     with disk(store, "mode=0755"):
-        running = [nursery.start(worker.call_for, environment(), seconds=6.0, pause_s=0.1) for _ in range(4)]
-        for process in running:
-            process.go()
-        wait_until(lambda: len({seen.path for seen in server.api_requests}) == 4)
-        subprocess.run(["mount", "-o", "remount,ro", str(store)], check=True)
-        outcomes = [process.result() for process in running]
+        arguments = {"stop": str(stop), "pause_s": 0.1}
+        running = [nursery.start(long_tasks.call_until, environment(), **arguments) for _ in range(4)]
+        try:
+            for process in running:
+                process.go()
+            wait_until(partial(all_call_without, set(), server), within_s=120)
+            make_read_only(store)
+            # In pieces: what is on its way may still have been granted before.
+            for _ in range(2):
+                wait_until(partial(all_call_without, set(server.tokens), server), within_s=120)
+            stop.touch()
+            outcomes = [process.result() for process in running]
+        finally:
+            end_all(running)
 
     assert [outcome.message for outcome in outcomes if outcome.error] == []
+    assert [error for outcome in outcomes for error in outcome.value["errors"]] == []
     assert server.ended_calls == 0
     assert all(any("does not work" in line for line in outcome.log) for outcome in outcomes)
+
+
+def all_call_without(tokens: set[str], server: OAuthServer) -> bool:
+    """Whether all four processes have called with another token than these."""
+    calls = ((seen.path, seen.headers["authorization"].removeprefix("Bearer ")) for seen in server.api_requests)
+    return len({path for path, token in calls if token not in tokens}) == 4
 
 
 @as_root
@@ -195,7 +218,7 @@ def test_ten_thousand_stale_files_are_cleaned_and_keep_no_task_waiting(
         os.utime(stale, LONG_AGO)
 
     outcomes: list[Outcome] = []
-    while len(list(store.iterdir())) > 100 and len(outcomes) < 20:
+    while len(list(store.iterdir())) > 100 and len(outcomes) < 60:
         outcomes += nursery.run(1, worker.get_token, environment(scope=f"new-{len(outcomes)}"))
     again = nursery.run(2, worker.get_token, environment())
 
@@ -203,5 +226,5 @@ def test_ten_thousand_stale_files_are_cleaned_and_keep_no_task_waiting(
     assert [name for name in left if name.startswith("0000")] == []
     assert living <= left
     assert [outcome.error for outcome in (*outcomes, *again)] == [None] * (len(outcomes) + 2)
-    assert max(outcome.seconds for outcome in outcomes) < 15
+    assert max(outcome.seconds for outcome in outcomes) < LIMIT_S - 5
     assert len(server.token_requests) == 1 + len(outcomes)

@@ -232,7 +232,7 @@ def test_the_auth_object_in_a_plain_session_renews_a_refused_token(server: OAuth
     hook = OAuth2Hook(oauth2_conn_id=connect())
     worker.store_old_token()
 
-    assert requests.post(f"{server.url}/api/orders", json={"a": 1}, auth=hook.auth, timeout=5).status_code == 200
+    assert requests.post(f"{server.url}/api/orders", json={"a": 1}, auth=hook.auth, timeout=60).status_code == 200
 
     assert [seen.body for seen in server.api_requests] == [b'{"a": 1}'] * 2
     assert len(server.token_requests) == 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from airflow_oauth_provider.exceptions import ApiRefusedError, PaginationLoopError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
+from airflow_oauth_provider.http.pace import Pace
 from airflow_oauth_provider.pull.pagination import Offset, PageNumber
 from tests.support.paged_api import OFFSET, Crowd, Numbers, ids, items, nothing_left, pulled, serve
 from tests.support.processes import wait_until
@@ -65,7 +68,7 @@ def test_records_come_in_order_however_the_answers_come(
 
 def test_a_search_by_post_goes_side_by_side_too(server: OAuthServer, hook: OAuth2Hook) -> None:
     numbers = Numbers(total=30, size=3)
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def script(seen: Seen) -> Reply:
         if numbers.start(seen):
@@ -83,7 +86,7 @@ def test_a_search_by_post_goes_side_by_side_too(server: OAuthServer, hook: OAuth
 def test_as_many_pages_are_in_flight_as_were_allowed_and_the_first_one_is_alone(
     server: OAuthServer, hook: OAuth2Hook
 ) -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
     first_alone: list[bool] = []
 
     def hold(seen: Seen) -> None:
@@ -199,20 +202,30 @@ def test_the_last_page_for_ever_is_a_loop(server: OAuthServer, hook: OAuth2Hook)
 
 @pytest.mark.parametrize("status", [400, 404, 403])
 def test_the_first_error_ends_it_and_nothing_is_sent_behind_it(
-    server: OAuthServer, hook: OAuth2Hook, status: int
+    server: OAuthServer, hook: OAuth2Hook, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    refused = threading.Event()
+    failed = threading.Event()
+
+    def look_at(done: Future[Any]) -> None:
+        if not done.cancelled() and done.exception() is not None:
+            failed.set()
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            future = super().submit(*args, **kwargs)
+            future.add_done_callback(look_at)
+            return future
+
+    monkeypatch.setattr("airflow_oauth_provider.pull.ahead.ThreadPoolExecutor", Watched)
 
     def hold(seen: Seen) -> None:
         if 1 < page_of(seen) < 5:
-            held(server, refused.is_set)
-            server.stopping.wait(0.2)  # time for the client to see it
+            held(server, failed.is_set)  # the client has seen the error
 
     def refusing(seen: Seen) -> Reply:
         if page_of(seen) < 5:
             return Numbers(total=60, size=3)(seen)
         held(server, lambda: len(server.api_requests) == 5)
-        refused.set()
         return Reply(status, {"reason": "made-up"})
 
     serve(server, Crowd(refusing, hold))
@@ -225,7 +238,22 @@ def test_the_first_error_ends_it_and_nothing_is_sent_behind_it(
     assert sorted(page_of(seen) for seen in server.api_requests) == [1, 2, 3, 4, 5]
 
 
-def test_an_error_wakes_those_who_wait_for_the_api(server: OAuthServer, hook: OAuth2Hook) -> None:
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return when a call of a pull was asked for a pause, by the clock of :class:`Seen`."""
+    begun: list[float] = []
+    paused = Pace.paused
+
+    def watched(pace: Pace, error: BaseException | None, seconds: float) -> None:
+        now = time.time()
+        paused(pace, error, seconds)
+        begun.append(now)
+
+    monkeypatch.setattr(Pace, "paused", watched)
+    return begun
+
+
+def test_an_error_wakes_those_who_wait_for_the_api(server: OAuthServer, hook: OAuth2Hook, pauses: list[float]) -> None:
     def script(seen: Seen) -> Reply:
         page = page_of(seen)
         if page == 1:
@@ -233,7 +261,7 @@ def test_an_error_wakes_those_who_wait_for_the_api(server: OAuthServer, hook: OA
         held(server, lambda: len(server.api_requests) >= 5)
         if page > 2:
             return Reply(429, b"", {"Retry-After": "50"})
-        server.stopping.wait(0.2)  # time for the others to begin their pause
+        held(server, lambda: len(pauses) == 3)
         return Reply(400, {"reason": "made-up"})
 
     serve(server, script)
@@ -241,31 +269,31 @@ def test_an_error_wakes_those_who_wait_for_the_api(server: OAuthServer, hook: OA
     with nothing_left(), pytest.raises(ApiRefusedError):
         list(hook.pages("items", concurrency=4, **OFFSET))
 
+    assert time.time() - max(pauses) < 40  # of the 50 s
     assert len(server.api_requests) == 5
 
 
-def test_429_pauses_all(server: OAuthServer, hook: OAuth2Hook) -> None:
-    throttled_at: list[float] = []
+def test_429_pauses_all(server: OAuthServer, hook: OAuth2Hook, pauses: list[float]) -> None:
+    throttled = threading.Event()
 
     def script(seen: Seen) -> Reply:
         page = page_of(seen)
-        if page == 3 and not throttled_at:
+        if page == 3 and not throttled.is_set():
             held(server, lambda: len(server.api_requests) == 5)
-            throttled_at.append(seen.at)
+            throttled.set()
             return Reply(429, b"", {"Retry-After": "1"})
         if page in (2, 4, 5):
-            held(server, lambda: throttled_at)
-            server.stopping.wait(0.2)
+            held(server, lambda: pauses)  # the client has seen it
         return Numbers(total=60, size=3)(seen)
 
     serve(server, script)
 
     assert ids(hook.records("items", concurrency=4, **OFFSET)) == list(range(60))
 
-    arrivals = [seen.at - throttled_at[0] for seen in server.api_requests]
-    assert len(arrivals) == 21
-    assert [at for at in arrivals if 0.2 < at < 0.95] == []
-    assert len([at for at in arrivals if at >= 0.95]) == 16
+    (paused_at,) = pauses
+    later = [seen.at - paused_at for seen in server.api_requests[5:]]
+    assert len(later) == 16
+    assert [at for at in later if at < 0.95] == []
 
 
 def test_429_to_all_at_once_costs_one_more_request_each(server: OAuthServer, hook: OAuth2Hook) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.conftest import fingerprint_of, slow
-from tests.support import worker
-from tests.support.processes import run_together
+from tests.support import long_tasks, worker
+from tests.support.processes import end_all, run_together, wait_until
+from tests.support.servers import Reply, Seen
 
 if TYPE_CHECKING:
     from tests.support.processes import Nursery
@@ -123,28 +125,48 @@ def test_a_fork_while_a_thread_fetches_a_token_leaves_the_child_working(
 ) -> None:
     server.token_reply = slow(server, 2.0)
 
-    (outcome,) = nursery.run(1, worker.fork_while_a_thread_fetches, environment(), lease_s=15.0)
+    (outcome,) = nursery.run(1, worker.fork_while_a_thread_fetches, environment(), lease_s=60.0)
 
     assert outcome.error is None, outcome.message
     assert outcome.value["status"] == 0
-    assert outcome.value["seconds"] < 6
+    assert outcome.value["seconds"] < 30, "it does not wait for the end of its parent's lease"
 
 
-@pytest.mark.parametrize("slow_s", [0.0, 2.0])
+@pytest.mark.parametrize("held", [False, True], ids=["quick server", "slow server"])
 def test_an_early_refresh_is_made_by_one_process_and_delays_nobody(
-    nursery: Nursery, server: OAuthServer, environment: Environment, slow_s: float
+    nursery: Nursery, server: OAuthServer, environment: Environment, tmp_path: Path, held: bool
 ) -> None:
-    """The advisory window of a minute's token begins 15 to 11.25 s before its end, the mandatory one 6 s before."""
-    server.token_reply = slow(server, slow_s)
-    server.tokens["made-up-old-token"] = time.time() + 11
-    nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=60.0, left_s=11.0)
+    """
+    The advisory window of a token of twenty minutes begins 195 s before its end at the latest, the mandatory one 60 s.
 
-    outcomes = nursery.run(12, worker.call_for, environment(), seconds=slow_s + 2.5, pause_s=0.1)
+    The slow server makes the next token when all processes have called since it was asked, which who waits does not do.
+    """
+    server.tokens["made-up-old-token"] = time.time() + 150
+    nursery.run(1, worker.store_token, environment(), value="made-up-old-token", lifetime_s=1200.0, left_s=150.0)
+
+    def reply(_: Seen) -> Reply:
+        before = len(server.api_requests)
+        if held:
+            wait_until(lambda: len({seen.path for seen in server.api_requests[before:]}) == 12, within_s=60)
+        return server.issue()
+
+    server.token_reply = reply
+    stop = tmp_path / "stop"
+    arguments = {"stop": str(stop), "pause_s": 0.1, "refresh_s": 80.0}
+    workers = [nursery.start(long_tasks.call_until, environment(), **arguments) for _ in range(12)]
+    try:
+        for started in workers:
+            started.go()
+        wait_until(lambda: len({fingerprint_of(seen) for seen in server.api_requests}) > 1, within_s=90)
+        time.sleep(0.5)  # time for a second refresh, were there one
+        stop.touch()
+        outcomes = [started.result() for started in workers]
+    finally:
+        end_all(workers)
 
     assert [outcome.error for outcome in outcomes] == [None] * 12
+    assert [error for outcome in outcomes for error in outcome.value["errors"]] == []
     assert len(server.token_requests) == 1
-    assert max(outcome.value["slowest_ms"] for outcome in outcomes) < 1500
-    assert max(outcome.value["tokens"] for outcome in outcomes) <= 2
     used = {fingerprint_of(seen) for seen in server.api_requests}
     assert len(used) == 2, "all use the old token, then the new one"
 
@@ -159,6 +181,7 @@ def test_tokens_of_five_seconds_serve_many_processes_and_none_is_used_after_its_
 
     assert [outcome.error for outcome in outcomes] == [None] * 6
     assert server.ended_calls == 0
-    assert sum(outcome.value["calls"] for outcome in outcomes) > 150
-    # Three tokens are the least; each is replaced a quarter of its life early at the most.
-    assert 3 <= len(server.token_requests) <= 5
+    assert sum(outcome.value["calls"] for outcome in outcomes) > 50
+    # Each is replaced a quarter of its life early at the most; a request that is held up on its way makes one more.
+    requested_at = [seen.at for seen in server.token_requests]
+    assert 2 <= len(requested_at) <= 2 + (requested_at[-1] - requested_at[0]) / (0.75 * 5)

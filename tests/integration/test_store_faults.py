@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.conftest import CLIENT_ID, CLIENT_SECRET
-from tests.support import damage, worker
+from tests.support import damage, long_tasks, worker
 from tests.support.damage import NOBODY
+from tests.support.patience import LIMIT_S, OWN_LIMITS
 from tests.support.processes import Nursery, wait_until
 from tests.support.raw import encodings, found_in
 from tests.support.servers import OAuthServer, Reply
@@ -69,7 +70,7 @@ def test_a_wrong_file_in_place_of_the_entry_is_a_miss_and_is_replaced(
     (later,) = nursery.run(1, worker.get_token, environment())
 
     assert [outcome.value for outcome in outcomes] == [[200]] * 4
-    assert max(outcome.seconds for outcome in outcomes) < 4
+    assert max(outcome.seconds for outcome in outcomes) < LIMIT_S - 5, "nothing hangs until it is given up"
     assert later.value != first.value
     # One for the damaged one, shared by all again.
     assert len(server.token_requests) == 2
@@ -203,21 +204,24 @@ def test_a_full_disk_costs_sharing_and_no_task(
 
 
 def test_a_process_that_could_not_write_does_not_keep_the_lease(
-    nursery: Nursery, server: OAuthServer, environment: Environment
+    nursery: Nursery, server: OAuthServer, environment: Environment, tmp_path: Path
 ) -> None:
-    """It lives on, as a long task does, and others come meanwhile."""
-    living = nursery.start(worker.call_for, environment(), seconds=6.0, pause_s=0.05, no_space=True)
+    """It lives on, as a long task does, until the others that come meanwhile are done."""
+    stop = tmp_path / "stop"
+    living = nursery.start(long_tasks.call_until, environment(), stop=str(stop), pause_s=0.05, no_space=True)
     try:
         living.go()
         wait_until(lambda: server.api_requests)
         others = nursery.run(4, worker.call, environment())
+        stop.touch()
         outcome = living.result()
     finally:
         living.end()
 
     assert outcome.error is None
+    assert outcome.value["errors"] == []
     assert [other.value for other in others] == [[200]] * 4
-    assert max(other.seconds for other in others) < 3
+    assert max(other.seconds for other in others) < 60, "a lease lives for a hundred seconds"
     assert len(server.token_requests) == 2
 
 
@@ -225,11 +229,11 @@ def test_a_process_that_could_not_write_does_not_keep_the_lease(
 def test_a_store_that_hangs_is_given_up_after_two_seconds(
     nursery: Nursery, server: OAuthServer, environment: Environment, operation: str
 ) -> None:
-    outcomes = nursery.run(2, worker.call, environment(), calls=3, hanging_store=operation)
+    outcomes = nursery.run(2, worker.call, environment() | OWN_LIMITS, calls=3, hanging_store=operation)
 
     assert [outcome.value for outcome in outcomes] == [[200] * 3] * 2
     # Where only writing hangs, the one that comes second waits for the first one to give up.
-    assert max(outcome.seconds for outcome in outcomes) < 5.5
+    assert max(outcome.seconds for outcome in outcomes) < 25
     assert all(sum("does not work" in line for line in outcome.log) == 1 for outcome in outcomes)
     assert len(server.token_requests) == 2
 

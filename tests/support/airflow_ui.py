@@ -53,7 +53,7 @@ class AirflowUi(Standalone):
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         if finished.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
@@ -65,6 +66,7 @@ class ConnectionForm:
         self._page.evaluate("text => navigator.clipboard.writeText(text)", text)
         self._page.keyboard.press("ControlOrMeta+A")
         self._page.keyboard.press("ControlOrMeta+V")
+        expect(self.field(name)).to_contain_text(next(iter(json.loads(text))))
 
     @property
     def save_button(self) -> Locator:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from tests.support import (
     forked_coverage,  # noqa: F401  # before what has something done after a fork
+    patience,
     worker,
 )
 
@@ -87,6 +88,7 @@ def serve(connection: socket.socket) -> None:
 
     request = json.loads(lines.readline())
     os.environ.update(request["environment"])
+    patience.be_as_told(os.environ)
     tempfile.tempdir = None  # the parent may have asked for it already
     function = getattr(importlib.import_module(request["module"]), request["function"])
     say({"pid": os.getpid()})

@@ -28,13 +28,18 @@ NODE = CACHE / "node_modules" / ".bin" / "node"
 
 @dataclass(frozen=True)
 class RegisteredClient:
-    """A client as it stands in ``clients.json``, which the server reads, too."""
+    """
+    A client as it stands in ``clients.json``, which the server reads, too.
+
+    :param later_lifetime_s: of all its tokens but the first one, where those are to outlive the test
+    """
 
     client_id: str
     client_secret: str
     auth_method: str
     scope: str
     lifetime_s: int
+    later_lifetime_s: int | None = None
 
 
 def install() -> str:
@@ -112,7 +117,7 @@ class NodeServer:
         self._session.close()
         # The closed stdin tells the server to stop, as it would when this process were killed.
         if self._process is not None:
-            self._process.communicate(timeout=20)
+            self._process.communicate(timeout=60)
         if self._sources is not None:
             self._sources.cleanup()
 
@@ -138,7 +143,7 @@ class NodeServer:
 
     def _control(self, method: str, what: str, parameters: dict[str, str] | None = None) -> Any:
         origin = urljoin(self.issuer, "/")
-        response = self._session.request(method, f"{origin}control/{what}", params=parameters, timeout=10)
+        response = self._session.request(method, f"{origin}control/{what}", params=parameters, timeout=60)
         response.raise_for_status()
         return response.json()
 

@@ -248,7 +248,7 @@ def nothing_left() -> Iterator[None]:
 
     before = _threads()
     yield
-    wait_until(lambda: _threads() <= before, within_s=10)
+    wait_until(lambda: _threads() <= before, within_s=30)
 
 
 def _threads() -> set[threading.Thread]:

@@ -18,7 +18,7 @@ from tests.support.servers import free_port
 
 USER = "made_up_owner"
 DATABASE = "postgres"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 
 # The shell waits at its stdin, which closes when whoever started it ends, killed or not: then the cluster goes, too.
 # A process that is just starting ignores the signal: it is sent until there is nobody to hear it.
@@ -86,7 +86,7 @@ class Postgres:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._keeper is not None:
-            self._keeper.communicate(timeout=30)
+            self._keeper.communicate(timeout=120)
 
     def connection(self, **changes: Any) -> str:
         """Return an Airflow connection as JSON, for the environment; *changes* replace its parts."""

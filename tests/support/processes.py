@@ -118,7 +118,7 @@ class Nursery:
             )
 
     def __enter__(self) -> Self:
-        give_up_at = time.monotonic() + 120
+        give_up_at = time.monotonic() + 300
         while not Path(self._path).exists():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 raise ChildProcessError(self.log.read_text(errors="replace")[-2000:])

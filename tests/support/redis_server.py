@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.certificates import Authority
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 
 # The shell waits at its stdin, which closes when whoever started it ends, killed or not: then the server goes, too.
 # What ends a whole process group, as Ctrl-C does, must not keep it from cleaning up.

@@ -14,6 +14,7 @@ from airflow_oauth_provider.tokens.source import TokenSource
 from airflow_oauth_provider.tokens.stores.guarded import GuardedStore
 from airflow_oauth_provider.tokens.stores.memory import MemoryStore
 from tests.support.made_up import access_token, client_settings
+from tests.support.patience import LIMIT_S
 from tests.support.threads import in_threads_at_once
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Processes:
 
     def __init__(self, store: TokenStore | None = None, *, lifetime_s: float = 3600) -> None:
         self.store = store or MemoryStore()
-        self.guarded = GuardedStore(self.store)
+        self.guarded = GuardedStore(self.store, timeout_s=LIMIT_S)
         self.endpoint = ScriptedEndpoint(lifetime_s=lifetime_s)
 
     def entries(self, settings: ClientSettings | None = None, store_keys: tuple[str, ...] = ()) -> SealedEntries:

@@ -13,10 +13,11 @@ from playwright.sync_api import expect
 
 from airflow_oauth_provider.exceptions import OAuth2Error
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
-from airflow_oauth_provider.tokens import registry
+from airflow_oauth_provider.tokens import refusals, registry
 from demo.airflow_api import AirflowApi
 from demo.server import DemoServer
 from tests.support.airflow_ui import AirflowUi
+from tests.support.patient_airflow import patient
 from tests.support.servers import OAuthServer, Reply, Seen
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def password_of(role: str) -> str:
 class LoginApi(AirflowApi):
     """Airflow's REST API for an admin who has a password."""
 
-    def log_in(self, *, timeout_s: float = 120) -> None:
+    def log_in(self, *, timeout_s: float = 300) -> None:
         """Wait until the API server answers and take the admin's token."""
 
         def answer() -> str | None:
             try:
                 return jwt(self._url, "admin")
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return None
 
         self._session.headers["Authorization"] = f"Bearer {self._wait_for(answer, 'the API server', timeout_s)}"
@@ -58,7 +59,7 @@ class LoginApi(AirflowApi):
 def jwt(url: str, role: str) -> str:
     """Return the token by which Airflow knows a user."""
     body = {"username": role, "password": password_of(role)}
-    response = requests.post(f"{url}/auth/token", json=body, timeout=30)
+    response = requests.post(f"{url}/auth/token", json=body, timeout=120)
     response.raise_for_status()
     token: str = response.json()["access_token"]
     return token
@@ -85,9 +86,13 @@ class RolesUi(AirflowUi):
 
     @contextmanager
     def as_task(self, conn_id: str, fields: Mapping[str, Any]) -> Iterator[OAuth2Hook]:
-        """Be a process beside Airflow, such as a task on this machine, with the store that Airflow has."""
+        """
+        Be a process beside Airflow, such as a task on this machine, with the store that Airflow has.
+
+        Its refusals are remembered for ten minutes from the first one on: tests look at them later.
+        """
         environment = {"AIRFLOW_HOME": str(self.home), f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields)}
-        with mock.patch.dict("os.environ", environment):
+        with mock.patch.dict("os.environ", environment), mock.patch.object(refusals, "FIRST_REFUSAL_S", 600.0):
             registry._sources.clear()
             yield OAuth2Hook(conn_id)
             registry._sources.clear()
@@ -121,9 +126,10 @@ class TokensPage:
         return self.row(conn_id).locator(f"[data-is='{name}']")
 
     def states(self) -> dict[str, str]:
-        """Return what the badge of each connection says."""
+        """Return what the badge of each connection says, once all have been looked at."""
         rows = self.frame.locator("#table > tbody")
         expect(rows.first).to_be_visible()
+        expect(rows.locator("[data-is='badge']").filter(has_text="Looking…")).to_have_count(0)
         return {
             row.locator("[data-is='conn_id']").inner_text(): row.locator("[data-is='badge']").inner_text()
             for row in rows.all()
@@ -168,7 +174,7 @@ def deployed(home: Path) -> Iterator[Deployment]:
         DemoServer() as shop,
         DemoServer(expires_in_s=1) as brief,
         hostile_server() as hostile,
-        RolesUi(home) as airflow,
+        RolesUi(home, patient()) as airflow,
     ):
         fields = {
             "shop": shop.connection(),

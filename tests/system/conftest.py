@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,21 @@ import pytest
 from demo.run import DAGS as EXAMPLE_DAGS
 from demo.server import DemoServer
 from demo.standalone import Standalone
+from tests.support.patient_airflow import patient
 from tests.system.running import SYSTEM_DAGS, SystemRun, run_everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+TIMEOUT_S = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test of each Airflow the time that it takes to start and to run every Dag on a slow machine."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +36,7 @@ def system_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemRun]:
     for folder in (EXAMPLE_DAGS, SYSTEM_DAGS):
         shutil.copytree(folder, dags, dirs_exist_ok=True)
 
-    with DemoServer() as server, Standalone(home, dags) as airflow:
+    with DemoServer() as server, Standalone(home, dags, patient()) as airflow:
         try:
             yield run_everything(server, airflow)
         except Exception as error:

@@ -94,13 +94,14 @@ def plans(chance: random.Random) -> dict[str, list[Moment]]:
 def run_killed_transfers(airflow: Standalone, api: SlowApi, postgres: Postgres) -> KilledRun:
     make_tables(postgres)
     client = {"login": "made-up-client", "password": f"made-up {secrets.token_urlsafe(24)}"}
-    extra = {"base_url": f"{api.url}/api"}
+    # The API holds answers back for minutes, and nobody shall ask twice meanwhile.
+    extra = {"base_url": f"{api.url}/api", "timeout": "60,600"}
     airflow.api.create_connection("slow", {"conn_type": "oauth2", "host": f"{api.url}/token", **client, "extra": extra})
     airflow.api.create_connection("rows", json.loads(postgres.connection()))
     airflow.api.create_variable("killed", (airflow.home / "killed").as_uri())
     airflow.api.wait_for_dags([DAG_ID, OUTLIVED_DAG_ID])
     run_id = airflow.api.start([DAG_ID])[DAG_ID]
-    airflow.api.wait_for_run(DAG_ID, run_id, timeout_s=400)
+    airflow.api.wait_for_run(DAG_ID, run_id, timeout_s=1200)
     return KilledRun(airflow, api, postgres, DAG_ID, run_id)
 
 
@@ -110,7 +111,7 @@ def run_outlived_transfers(killed: KilledRun) -> KilledRun:
     # Where tasks begin slowly, the first one must not be done before it is cleared: that would be another thing.
     killed.api.held = {f"{task_id}/0" for task_id in (*OUTLIVED, UNTOUCHED)}
     run = replace(killed, dag_id=OUTLIVED_DAG_ID, run_id=api.start([OUTLIVED_DAG_ID])[OUTLIVED_DAG_ID])
-    wait_until(lambda: all(run.pull(task_id).tries for task_id in (*OUTLIVED, UNTOUCHED)), within_s=120)
+    wait_until(lambda: all(run.pull(task_id).tries for task_id in (*OUTLIVED, UNTOUCHED)), within_s=300)
     for task_id in OUTLIVED:
         api.mark_failed(run.dag_id, run.run_id, task_id)
     api.clear(run.dag_id, run.run_id, OUTLIVED)

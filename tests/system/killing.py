@@ -57,6 +57,12 @@ def moments(chance: random.Random, count: int) -> list[list[Moment]]:
     return plans
 
 
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Pull:
     """
@@ -65,11 +71,15 @@ class Pull:
     :param plan: the moments that are still to come
     :param tries: the first record of each page that was asked for, by connection: every process has one of its own
     :param kills: how many processes were killed
+    :param missed: the moments at which a process was done and gone already
+    :param at_peace: set while nobody is about to be killed
     """
 
     plan: list[Moment] = field(default_factory=list)
     tries: dict[int, list[int]] = field(default_factory=dict)
     kills: int = 0
+    missed: list[Moment] = field(default_factory=list)
+    at_peace: threading.Event = field(default_factory=_set_event)
 
     def begun(self) -> list[list[int]]:
         """Return what each process that asked at all has asked for, in their order."""
@@ -98,6 +108,8 @@ class SlowApi(OAuthServer):
         numbers = Numbers(total=RECORDS, size=PAGE_SIZE)
         name = seen.path.removeprefix("/api/")
         pull = self.pulls[name]
+        # Whoever is to die asks for nothing more before, however late that comes.
+        pull.at_peace.wait(120)
         with self._pulls_lock:
             requests = pull.tries.setdefault(seen.client[1], [])
             requests.append(numbers.start(seen))
@@ -105,10 +117,11 @@ class SlowApi(OAuthServer):
             moment = pull.plan.pop(0) if is_due else None
         if moment:
             process = self._process_behind(seen.client[1])
-            threading.Timer(moment.delay_s, self._kill, [pull, process]).start()
+            pull.at_peace.clear()
+            threading.Timer(moment.delay_s, self._kill, [pull, process, moment]).start()
         self.stopping.wait(PAGE_S)
         if name in self.held and numbers.start(seen):
-            self.let_go.wait(30)
+            self.let_go.wait(300)
         return numbers(seen)
 
     def _process_behind(self, port: int) -> psutil.Process:
@@ -119,7 +132,11 @@ class SlowApi(OAuthServer):
         raise LookupError(f"none of the processes has port {port}")
 
     @staticmethod
-    def _kill(pull: Pull, process: psutil.Process) -> None:
-        with suppress(psutil.NoSuchProcess):
+    def _kill(pull: Pull, process: psutil.Process, moment: Moment) -> None:
+        try:
             process.kill()
             pull.kills += 1
+        except psutil.NoSuchProcess:
+            pull.missed.append(moment)
+        finally:
+            pull.at_peace.set()

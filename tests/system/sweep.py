@@ -56,16 +56,21 @@ def search(home: Path, secrets: Mapping[str, str], passing_over: Mapping[str, by
 def files(home: Path, passing_over: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield every file, the database with its journal and freed pages among them."""
     for path in sorted(home.rglob("*")):
-        if path.is_file():
-            name, content = str(path.relative_to(home)), path.read_bytes()
-            if mark := passing_over.get(name):
-                content = b"\n".join(line for line in content.splitlines() if mark not in line)
-            yield name, content
+        if not path.is_file():
+            continue
+        name = str(path.relative_to(home))
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # a journal of the database: Airflow is at work
+        if mark := passing_over.get(name):
+            content = b"\n".join(line for line in content.splitlines() if mark not in line)
+        yield name, content
 
 
 def rows(database: Path) -> Iterator[tuple[str, bytes]]:
     """Yield every row of every table; numbers as text, blobs as they are."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:
             for number, row in enumerate(connection.execute(f'SELECT * FROM "{table}"')):

@@ -13,6 +13,7 @@ import pytest
 from demo.run import DAGS
 from demo.standalone import airflow_environment
 from tests.support.made_up import CLIENT_ID, SECRET
+from tests.support.patient_airflow import patient
 from tests.support.servers import OAuthServer
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class CommandLine:
     server: OAuthServer
 
     def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {**airflow_environment(self.home, DAGS), **settings}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        environment = {**airflow_environment(self.home, DAGS), **patient(), **settings}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def connect(self) -> None:
         """Add connections to the database: three of type oauth2, one of them broken, and one of another type."""

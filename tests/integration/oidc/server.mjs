@@ -15,7 +15,7 @@ import { answer, clientNamedBy, endWithTheTests, introduce, keepStdoutClean } fr
 keepStdoutClean();
 
 const clients = Object.values(JSON.parse(readFileSync(new URL('clients.json', import.meta.url), 'utf8')));
-const lifetimes = new Map(clients.map((client) => [client.client_id, client.lifetime_s]));
+const registered = new Map(clients.map((client) => [client.client_id, client]));
 const byClient = new Map();
 let outage = false;
 
@@ -28,6 +28,11 @@ function bookOf(clientId) {
 
 function ownerOf(token) {
   return [...byClient.values()].find((book) => book.tokens.some((known) => known.value === token));
+}
+
+function lifetimeFor(clientId) {
+  const { lifetime_s: first, later_lifetime_s: later } = registered.get(clientId);
+  return bookOf(clientId).tokens.length ? (later ?? first) : first;
 }
 
 function configuration() {
@@ -49,7 +54,7 @@ function configuration() {
       introspection: { enabled: true },
       revocation: { enabled: true },
     },
-    ttl: { ClientCredentials: (ctx, token, client) => lifetimes.get(client.clientId) },
+    ttl: { ClientCredentials: (ctx, token, client) => lifetimeFor(client.clientId) },
   };
 }
 

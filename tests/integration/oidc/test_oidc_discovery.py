@@ -16,6 +16,7 @@ from airflow_oauth_provider.exceptions import (
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from tests.support import worker
 from tests.support.certificates import Authority
+from tests.support.patience import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def test_processes_share_metadata_as_they_share_tokens(
 ) -> None:
     before, watch = len(secure.metadata_requests()), secure.watch("discovering")
     connection = secure.connection("discovering", host=secure.issuer, discover=True)
-    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": connection}
+    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": connection, **PATIENT}
 
     outcomes = nursery.run(4, worker.call, environment)
 
@@ -204,7 +205,7 @@ def test_a_revoked_token_that_somebody_kept_is_worth_nothing(
         f"{secure.origin}/api/list",
         headers={"Authorization": f"Bearer {token.value}"},
         verify=str(secure.authority.bundle),
-        timeout=10,
+        timeout=60,
     )
     assert response.status_code == 401
     assert response.json()["error_description"] == "the token is not active"

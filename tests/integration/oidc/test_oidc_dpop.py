@@ -13,6 +13,7 @@ import time_machine
 from airflow_oauth_provider.exceptions import ApiUnavailableError, InvalidGrantError, TokenRefusedError
 from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from tests.support import worker
+from tests.support.patience import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_each_page_redirect_and_call_has_a_proof_of_its_own(
     assert list(hook.records("pages", pagination=LINKS)) == [{"page": 1}, {"page": 2}, {"page": 3}]
     assert hook.request("GET", "moved").status_code == 200
     response = requests.post(
-        f"{secure.origin}/api/list", auth=hook.auth, verify=str(secure.authority.bundle), timeout=10
+        f"{secure.origin}/api/list", auth=hook.auth, verify=str(secure.authority.bundle), timeout=60
     )
     assert response.status_code == 200
 
@@ -126,7 +127,7 @@ def test_a_key_proves_the_client_and_another_one_the_token_with_nonces_of_both_s
 
 
 def test_processes_share_a_token_and_its_key(secure: SecureOidcServer, nursery: Nursery, tmp_path: Path) -> None:
-    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": secure.connection("dpop_fleet")}
+    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": secure.connection("dpop_fleet"), **PATIENT}
     watch = secure.watch("dpop_fleet")
 
     outcomes = nursery.run(4, worker.call, environment, calls=2)
@@ -148,7 +149,7 @@ def test_a_bound_token_is_worth_nothing_without_its_key(secure: SecureOidcServer
 
     def refused(**headers: str) -> str:
         stolen = requests.get(
-            f"{secure.origin}/api/list", headers=headers, verify=str(secure.authority.bundle), timeout=10
+            f"{secure.origin}/api/list", headers=headers, verify=str(secure.authority.bundle), timeout=60
         )
         assert stolen.status_code == 401
         return str(stolen.json()["error_description"])

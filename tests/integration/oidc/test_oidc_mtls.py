@@ -19,6 +19,7 @@ from airflow_oauth_provider.hooks.oauth2 import OAuth2Hook
 from tests.support import worker
 from tests.support.certificates import Authority, self_signed_pair
 from tests.support.keys import PASSPHRASE, everything_in, made_key, pem
+from tests.support.patience import PATIENT
 from tests.support.secure_oidc_clients import KNOWN, UNKNOWN, pair_extras, thumbprint_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def test_another_certificate_of_the_same_client_means_another_token(
 
 
 def test_processes_share_a_bound_token(secure: SecureOidcServer, nursery: Nursery, tmp_path: Path) -> None:
-    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": secure.connection("bound_key")}
+    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": secure.connection("bound_key"), **PATIENT}
     watch = secure.watch("bound_key")
 
     outcomes = nursery.run(4, worker.call, environment, calls=2)
@@ -160,7 +161,7 @@ def test_a_bound_token_is_worth_nothing_without_the_certificate(
     header = {"Authorization": f"Bearer {hook.get_token().value}"}
 
     stolen = requests.get(
-        f"{secure.mtls_origin}/api/list", headers=header, verify=str(secure.authority.bundle), timeout=10
+        f"{secure.mtls_origin}/api/list", headers=header, verify=str(secure.authority.bundle), timeout=60
     )
 
     assert stolen.status_code == 401

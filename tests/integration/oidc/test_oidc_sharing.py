@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support import worker
+from tests.support.patience import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def test_cold_processes_that_begin_together_make_one_token_request(
     server: OidcServer, nursery: Nursery, tmp_path: Path
 ) -> None:
-    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": server.connection("shared")}
+    environment = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_SHOP": server.connection("shared"), **PATIENT}
 
     outcomes = nursery.run(8, worker.call, environment, calls=3)
 

@@ -34,7 +34,7 @@ def test_an_assertion_that_was_used_is_worth_nothing(secure: SecureOidcServer, c
 
     def send() -> int:
         sent = requests.post(
-            request.url, request.body, headers=request.headers, verify=str(secure.authority.bundle), timeout=10
+            request.url, request.body, headers=request.headers, verify=str(secure.authority.bundle), timeout=60
         )
         return sent.status_code
 
@@ -100,4 +100,4 @@ def stranger() -> dict[str, str]:
 def get(secure: SecureOidcServer, url: str, headers: dict[str, Any], pair: KeyPair | None = None) -> int:
     with requests.Session() as session:
         session.mount("https://", ClientCertificateAdapter(pair))
-        return session.get(url, headers=headers, verify=str(secure.authority.bundle), timeout=10).status_code
+        return session.get(url, headers=headers, verify=str(secure.authority.bundle), timeout=60).status_code

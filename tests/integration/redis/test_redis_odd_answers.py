@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.redis.conftest import PASSWORD, Environment, through, warnings
 from tests.support import worker
+from tests.support.patience import OWN_LIMITS
 from tests.support.processes import Nursery
 from tests.support.raw import Conversation, RawServer, found_in, hang, reset
 from tests.support.servers import OAuthServer
@@ -66,7 +67,7 @@ def test_whatever_answers_in_place_of_a_redis_costs_sharing_alone(
     nursery: Nursery, server: OAuthServer, environment: Environment, conversation: Conversation
 ) -> None:
     with RawServer(conversation) as odd:
-        (outcome,) = nursery.run(1, worker.call, environment(through(odd)), calls=3)
+        (outcome,) = nursery.run(1, worker.call, environment(through(odd)) | OWN_LIMITS, calls=3)
 
     assert outcome.value == [200] * 3
     assert len(server.token_requests) == 1

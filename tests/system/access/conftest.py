@@ -10,6 +10,7 @@ import pytest
 
 from demo.server import DemoServer, make_client
 from demo.standalone import Standalone
+from tests.support.patient_airflow import patient
 from tests.system.access.run import HERE, PROJECT, RUNS, AccessRun, run_everything
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def access_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccessRun]:
     with DemoServer(clients) as server:
         in_the_environment = json.dumps({**server.connection(), "host": "https://made-up.example/token"})
         settings = {
-            "PYTHONPATH": str(PROJECT),
+            **patient(PROJECT),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(folder / "plugins"),
             "AIRFLOW__OAUTH2__TOKEN_STORE": "variable://",
             "AIRFLOW_CONN_IN_THE_ENVIRONMENT": in_the_environment,

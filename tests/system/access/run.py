@@ -77,7 +77,7 @@ def run_everything(server: DemoServer, airflow: Standalone) -> AccessRun:
 
 
 def look_from_api_server(airflow: Standalone) -> dict[str, Any]:
-    response = requests.get(f"{airflow.url}/access/look", timeout=60)
+    response = requests.get(f"{airflow.url}/access/look", timeout=300)
     response.raise_for_status()
     found: dict[str, Any] = response.json()
     return found
@@ -89,7 +89,7 @@ def look_from_cli(airflow: Standalone) -> dict[str, Any]:
         env=airflow.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])

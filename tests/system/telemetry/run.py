@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.made_up import CLIENT_ID, SECRET
 from tests.support.paged_api import Numbers
+from tests.support.patient_airflow import patient
 from tests.support.processes import wait_until
 from tests.support.servers import OAuthServer, Reply, Seen
 
@@ -23,6 +24,8 @@ ODD_CONN_ID = "shop ünï,a:b"
 FAR_S = 900
 SOON_S = 4
 QUERY = "made-up-query"
+# Calls that get no token: two tasks each of shop_busy and of shop_wrong_secret.
+WITHOUT_TOKEN = 4
 SETTLED = {"success", "failed", "up_for_retry"}
 
 
@@ -100,7 +103,10 @@ def environment(shop: Shop, statsd: StatsD, collector: Collector) -> dict[str, s
     return {
         **statsd.settings,
         **collector.settings,
+        **patient(),
         "AIRFLOW__METRICS__STATSD_ON": "True",
+        # What a scheduler counts would fill the socket's buffer when this process is held up, and ours were lost.
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "oauth2",
         "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         "AIRFLOW__TRACES__OTEL_ON": "True",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
@@ -123,12 +129,27 @@ def run_everything(shop: Shop, airflow: Standalone, statsd: StatsD, collector: C
         return not waits and attempts["soon/-1"].state == "success"
 
     api.wait_for_run("counted", run_ids["counted"])
-    wait_until(settled, within_s=120)
+    wait_until(settled, within_s=600)
     stored = shop.connection("tested")
     body = {"connection_id": "tested", **stored, "extra": json.dumps(stored["extra"])}
     tested = api.call("POST", "connections/test", json=body)
     assert tested["status"] is True, tested
+    last = "airflow.last:1|c"
+    statsd.send(last)
+    wait_until(lambda: last in statsd.lines)
+    wait_until(lambda: all_spans_came(shop, collector), within_s=120)
     return TelemetryRun(shop, airflow, statsd, collector, attempts)
+
+
+def all_spans_came(shop: Shop, collector: Collector) -> bool:
+    """Whether the processes of all tasks have exported their spans, which they do when they end."""
+    ids = {span.span_id for span in collector.spans()}
+    calls = [span for span in collector.spans("oauth2.api_call") if "airflow.oauth2.conn_id" in span.attributes]
+    answered = [call for call in calls if "http.response.status_code" in call.attributes]
+    sends = sum(call.attributes["airflow.oauth2.attempts"] for call in answered)
+    of_tasks = [seen for seen in shop.api_requests if seen.path != "/api/status"]
+    without_token = len(calls) - len(answered)
+    return sends >= len(of_tasks) and without_token >= WITHOUT_TOKEN and all(call.parent_id in ids for call in calls)
 
 
 def read_attempts(home: Path) -> dict[str, Attempt]:

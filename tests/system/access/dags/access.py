@@ -23,9 +23,10 @@ class LookDeferred(BaseOperator):
 
 
 with DAG("access", schedule=None):
-    task(task_id="task")(look)("task")
     # Airflow's scheduler now and then fails a task that was deferred for a moment only.
-    LookDeferred(task_id="trigger", retries=3, retry_delay=timedelta(0))
+    trigger = LookDeferred(task_id="trigger", retries=3, retry_delay=timedelta(0))
+    # One after the other: both could get a token of their own at once when one stalls between claim and token.
+    task(task_id="task")(look)("task") >> trigger
     task(task_id="threads")(ask_from_many_threads)()
 
 for number in range(RUNS):
