@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from airflow_oauth_provider.exceptions import CertificateError, PermanentError, SettingsError
+from airflow_oauth_provider.exceptions import PermanentError
 from airflow_oauth_provider.telemetry import Telemetry
 from airflow_oauth_provider.tokens.refusals import FETCH_SCOPES, Refusal, Scope, scope_of
 
@@ -50,11 +50,10 @@ class RefusalMemory:
         """
         scope, now = scope_of(failure), time.time()
         refusal = Refusal.of(failure, self._last(scope), now)
-        if isinstance(failure, CertificateError | SettingsError):
-            # About this machine: its CA bundle, its proxies. Others have their own, whatever the connection says.
+        self._write(scope, refusal)
+        if refusal.is_of_one_machine:
+            # It is stored for people to see.
             self._own[scope] = refusal
-        else:
-            self._write(scope, refusal)
         self._telemetry.count("refusals_remembered", about=scope.value)
         if failure.retry_after_s is None and not isinstance(failure, PermanentError):
             failure.retry_after_s = refusal.until - now
@@ -66,19 +65,24 @@ class RefusalMemory:
     def forget(self) -> None:
         """End all refusals: the token endpoint has granted a token."""
         for scope in FETCH_SCOPES:
-            if self._last(scope) is not None:
+            if any(self._known(scope)):
                 self._own.pop(scope, None)
                 self._entries.forget_refusal(scope)
 
     def last(self) -> Refusal | None:
         """Return what was remembered last of token requests, ended or not."""
-        refusals = [refusal for scope in FETCH_SCOPES if (refusal := self._last(scope)) is not None]
+        refusals = [refusal for scope in FETCH_SCOPES for refusal in self._known(scope) if refusal is not None]
         return max(refusals, key=lambda refusal: refusal.since, default=None)
 
     def _last(self, scope: Scope) -> Refusal | None:
-        """Return what is remembered and ends last, ended or not."""
-        known = (self._own.get(scope), self._entries.refusal(scope, time.time()))
+        """Return what is remembered, concerns this process and ends last, ended or not."""
+        own, shared = self._known(scope)
+        known = (own, None if shared is not None and shared.is_of_one_machine else shared)
         return max(filter(None, known), key=lambda refusal: refusal.until, default=None)
+
+    def _known(self, scope: Scope) -> tuple[Refusal | None, Refusal | None]:
+        """Return what is remembered in this process, and what in the store."""
+        return self._own.get(scope), self._entries.refusal(scope, time.time())
 
     def _write(self, scope: Scope, refusal: Refusal) -> None:
         # In the store alone where it can be written: there, another process may end it.

@@ -32,6 +32,7 @@ FIRST_FAILURE_S, MAX_FAILURE_S = 5.0, 30.0
 MAX_THROTTLE_S = 3600.0
 _MAX_WAIT_S = 86_400.0
 _MAX_COUNT = 20
+_OF_ONE_MACHINE = frozenset({CertificateError.__name__, SettingsError.__name__})
 
 
 class Scope(Enum):
@@ -68,7 +69,7 @@ class Refusal:
     :param since: when it was last seen, epoch seconds
     :param until: when it ends, epoch seconds
     :param count: how often in a row
-    :param comes_back_at: when the server will answer again, as it said; that may be later than *until*
+    :param beyond_s: how long after *until* the server will answer again, as it said
     """
 
     kind: str
@@ -79,28 +80,29 @@ class Refusal:
     status_code: int | None = None
     error: str | None = None
     request_id: str | None = None
-    comes_back_at: float | None = None
+    beyond_s: float = 0.0
 
     @classmethod
     def of(cls, failure: OAuth2Error, before: Refusal | None, now: float) -> Self:
         """Return *failure* as it is to be remembered, for longer when it repeats the one *before*."""
-        kind, wait_s = type(failure).__name__, failure.retry_after_s
+        kind = type(failure).__name__
         repeats = (
             before is not None
             and (before.kind, before.status_code) == (kind, failure.status_code)
             and now < before.until + (before.until - before.since)
         )
         count = min(before.count + 1, _MAX_COUNT) if repeats and before is not None else 1
+        lasts_s = _remembered_s(failure, count)
         return cls(
             kind=kind,
             message=str(failure),
             since=now,
-            until=now + _remembered_s(failure, count),
+            until=now + lasts_s,
             count=count,
             status_code=failure.status_code,
             error=failure.error,
             request_id=failure.request_id,
-            comes_back_at=None if wait_s is None else now + min(wait_s, _MAX_WAIT_S),
+            beyond_s=max(0.0, min(failure.retry_after_s or 0.0, _MAX_WAIT_S) - lasts_s),
         )
 
     @classmethod
@@ -111,7 +113,7 @@ class Refusal:
     def error_to_raise(self, now: float) -> OAuth2Error:
         """Return the error for a task that meets the refusal without having asked the server itself."""
         error_class = getattr(exceptions, self.kind, TokenEndpointUnavailableError)
-        wait_s = max(0.0, (self.comes_back_at or self.until) - now)
+        wait_s = max(0.0, self.until - now) + self.beyond_s
         return error_class(
             f"{self.message} (Remembered since {_clock(self.since)}: no further request is made before "
             f"{_clock(self.until)}. A changed Token URL, client or credential is tried at once; the connection's Test "
@@ -121,6 +123,11 @@ class Refusal:
             request_id=self.request_id,
             retry_after_s=None if issubclass(error_class, PermanentError) else wait_s,
         )
+
+    @property
+    def is_of_one_machine(self) -> bool:
+        """Whether it is about a CA bundle, a proxy and the like: others have their own."""
+        return self.kind in _OF_ONE_MACHINE
 
     @property
     def kept_s(self) -> float:
@@ -151,14 +158,12 @@ class Refusal:
             left_s = lasts_s if ttl_s is None else min(lasts_s, max(0.0, ttl_s - lasts_s))
             until = min(float(refusal.until), now + left_s)
             since = min(until - lasts_s, now)
-            comes_back_at = None
-            if refusal.comes_back_at is not None:
-                comes_back_at = max(until, min(float(refusal.comes_back_at), now + _MAX_WAIT_S))
+            beyond_s = max(0.0, min(float(refusal.beyond_s), _MAX_WAIT_S))
             known = isinstance(refusal.kind, str) and (not refusal.kind or refusal.kind in exceptions.__all__)
             count = max(1, min(int(refusal.count), _MAX_COUNT))
         except (TypeError, ValueError, OverflowError):
             return None
-        return replace(refusal, since=since, until=until, count=count, comes_back_at=comes_back_at) if known else None
+        return replace(refusal, since=since, until=until, count=count, beyond_s=beyond_s) if known else None
 
 
 def scope_of(failure: OAuth2Error) -> Scope:

@@ -248,8 +248,8 @@ class TokenSource:
 
     def _fetch_another(self, refused: AccessToken | None) -> AccessToken:
         """Fetch; where the server hands out the token that there is, wait for its last second to pass."""
-        if self._refusals.live(Scope.AHEAD) is not None:
-            time.sleep(self._shelf.last_second_s())
+        if (last_s := self._shelf.last_second_s()) and self._refusals.live(Scope.AHEAD) is not None:
+            time.sleep(last_s)
         for _ in range(_LAST_SECONDS):
             token = self._patiently_or_not(refused)
             if (again := self._shelf.known(token)) is None:

@@ -163,7 +163,11 @@ def test_what_is_wrong_with_one_machine_stops_no_other(clock: Clock, failure: OA
         with pytest.raises(type(failure)):
             ill.get()
     assert len(processes.endpoint.asked) == 1
+    told = well.status().refusal
+    assert told is not None
+    assert str(failure) in told.message
     assert well.get().value == "token-1"
+    assert well.status().refusal is None
     assert ill.get().value == "token-1"
 
 
