@@ -57,6 +57,9 @@ class _Call(Generic[T]):
         except BaseException:  # the task's own time-out
             if not self._give_up():
                 self._undo_quietly(self._results[0])
+            elif self._undo is not None:
+                # The process may end right after this, and take along the thread that has to undo it.
+                self._done.wait(seconds)
             raise
         if not in_time and self._give_up():
             raise TimeoutError(f"no answer within {seconds:g} s")
