@@ -16,7 +16,7 @@ _GSON, _DOTNET = "<>&='", "+\"'<>&`"
 _NUMBERED = "+\"'"
 _HTML_NAMES = {'"': "quot", "&": "amp", "'": "apos", "<": "lt", ">": "gt", "+": "plus", "=": "equals", "/": "sol"}
 # So many characters would take seconds to be looked for in each escape of theirs, and no server echoes them whole.
-_LONG = 8192
+_LONG = 4096
 _OTHERWISE = {" ": r"\+", "+": " "}
 _BY_LETTER = {"\n": "n", "\r": "r", "\t": "t"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.client import BadStatusLine, HTTPResponse, parse_headers
 from typing import TYPE_CHECKING
@@ -131,6 +132,8 @@ def _described(error: BaseException, ambient: BaseException | None, chain: list[
         return "no connection in time" if never_connected(error, ambient) else "no answer in time"
     if broken_off := next((cause for cause in chain if isinstance(cause, BrokenOffError)), None):
         return str(broken_off)
+    if unreadable := next((cause for cause in chain if isinstance(cause, UnreadableAnswerError)), None):
+        return str(unreadable)
     for cause in reversed(chain):
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
             return "the host name is not known"
@@ -155,6 +158,13 @@ class BrokenOffError(requests.exceptions.ChunkedEncodingError):
     """A body that is not whole; the text says how far it came."""
 
 
+class UnreadableAnswerError(BadStatusLine):
+    """The headers of an answer cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__("a line among the headers of the answer is no header")
+
+
 class FinalAnswer(HTTPResponse):
     """
     The answer behind those that only say that it will come (RFC 9110 §15.2).
@@ -162,6 +172,18 @@ class FinalAnswer(HTTPResponse):
     The standard library knows no interim answer but 100: it would take another one for the answer, and the answer for
     that to whatever is sent next by this connection, be it with another client's token.
     """
+
+    def begin(self) -> None:
+        """
+        Read the headers.
+
+        :raises UnreadableAnswerError: not all of them can be read
+        """
+        super().begin()
+        # At a line that is no header the standard library stops, and takes all headers behind it for no headers: a
+        # length, an encoding, the link to the next page.
+        if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.msg.defects):
+            raise UnreadableAnswerError
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MAX_INTERIM):

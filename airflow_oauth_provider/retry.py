@@ -7,6 +7,7 @@ An attempt raises this package's errors; a policy decides by them alone.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tenacity import RetryCallState, Retrying
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?(\s*,\s*[0-9]+(\.[0-9]*)?)*", re.ASCII)
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # The server is there, and wants to be left alone for a while.
@@ -176,8 +179,9 @@ def retry_after_s(headers: Mapping[str, Any], now: float | None = None) -> float
     missing, zero, in the past or not to be understood: then back-off applies.
     """
     value = str(headers.get("Retry-After") or "").strip()
-    if value.isascii() and value.isdigit():
-        seconds = float(value[:12])
+    if _SECONDS.fullmatch(value):
+        # An API and what stands before it may both have written one.
+        seconds = max(float(one.strip()[:12]) for one in value.split(","))
     else:
         end = http_date(value)
         if end is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
 
 from airflow_oauth_provider.connection import assertions, identity
 from airflow_oauth_provider.connection.answer import read_answer_dialect
@@ -20,7 +19,7 @@ from airflow_oauth_provider.oauth2.settings import (
     TOKEN_EXCHANGE,
     ClientSettings,
 )
-from airflow_oauth_provider.oauth2.token_request import wire_parameters
+from airflow_oauth_provider.oauth2.token_request import parameter_in_url
 
 if TYPE_CHECKING:
     from airflow_oauth_provider.config import ProviderConfig
@@ -85,19 +84,12 @@ def read_client(
         leeway_s=extra.integer("leeway", DEFAULT_LEEWAY_S, maximum=MAX_LEEWAY_S),
         transport=replace(transport, client_certificate=keys.shown),
     )
-    _refuse_twice(settings)
-    return settings
-
-
-def _refuse_twice(settings: ClientSettings) -> None:
-    """No parameter may stand there twice (RFC 6749 §3.2)."""
-    in_url = {name for name, _ in parse_qsl(urlsplit(settings.token_endpoint).query, keep_blank_values=True)}
-    if twice := in_url & {name for name, _ in wire_parameters(settings)}:
-        name = min(twice)
+    if name := parameter_in_url(settings):
         raise SettingsError(
             f"{TOKEN_URL} has {name} in its query, and the request has it, too: leave it out there. "
             "A field of the form or extra_params says what it is."
         )
+    return settings
 
 
 def _audience(extra: Extra, grant: str) -> str | None:

@@ -98,9 +98,8 @@ def read_authorization_details(extra: Extra) -> str | None:
 
 
 def _token_parameters(extra: Extra, field: str) -> Pairs:
-    parameters = extra.mapping(field)
-    for name, value in parameters:
-        refuse_private_key(value, f"{field}: {name}")
+    parameters = _without_keys(extra, field)
+    for name, _ in parameters:
         if name.lower() in CREDENTIALS:
             raise SettingsError(f"{field}: {name} belongs into Client ID or Client secret.")
         if name in _OWN_FIELDS:
@@ -112,8 +111,15 @@ def _token_parameters(extra: Extra, field: str) -> Pairs:
     return parameters
 
 
+def _without_keys(extra: Extra, field: str) -> Pairs:
+    """Return the members of an object, in which no private key stands: all of them together may be a JWK."""
+    pairs = extra.mapping(field)
+    refuse_private_key([dict(pairs), *(part for pair in pairs for part in pair)], field)
+    return pairs
+
+
 def _headers(extra: Extra, field: str) -> Pairs:
-    headers = extra.mapping(field)
+    headers = _without_keys(extra, field)
     if twice := {
         name.lower() for name, _ in headers if [other.lower() for other, _ in headers].count(name.lower()) > 1
     }:
@@ -121,7 +127,6 @@ def _headers(extra: Extra, field: str) -> Pairs:
     for name, value in headers:
         if name.lower() in _REFUSED_HEADERS:
             raise SettingsError(f"{field}: {name} cannot be set, the provider makes it itself.")
-        refuse_private_key(value, f"{field}: {name}")
         if not _HEADER_NAME.fullmatch(name):
             raise SettingsError(f"{field}: {name[:60]!r} cannot be the name of a header.")
         if not _HEADER_VALUE.fullmatch(value):

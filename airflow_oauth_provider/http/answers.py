@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import requests
+import urllib3
 
 from airflow_oauth_provider.exceptions import (
     ApiRefusedError,
@@ -30,6 +31,7 @@ SHOWN_CHARACTERS = 1000
 _PASSING_STATUSES = RETRIED_STATUSES | {409, 423}
 _TEXT_TYPES = ("text/", "json", "xml", "javascript", "x-www-form-urlencoded", "ndjson", "csv")
 _FIRST_BYTES = 4096
+_PATIENCE_S = 5.0
 
 _SPENT = " The body can be read only once, so it was not sent again with a new token or nonce: pass bytes or a file."
 
@@ -123,14 +125,27 @@ def describe_call(request: requests.PreparedRequest) -> str:
 def _shown_body(response: requests.Response, redactor: Redactor) -> str:
     content_type = (response.headers.get("Content-Type") or "text/").lower()
     try:
-        # A streamed body may be endless; another has been read already.
-        first = next(response.iter_content(_FIRST_BYTES), b"")
-    except (requests.RequestException, RuntimeError):
+        first = _beginning(response)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, RuntimeError):
         return ""
     if not any(kind in content_type for kind in _TEXT_TYPES):
         return f"(a body of type {redactor.server_text(content_type, 60)})" if first else ""
     text = decoded(first, response, cut=len(first) == _FIRST_BYTES)
     return redactor.server_text(text, SHOWN_CHARACTERS)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """Return the first bytes of a body that may be endless, or drip."""
+    consumed = response._content_consumed  # type: ignore[attr-defined]  # noqa: SLF001  # then requests has it
+    if consumed or not isinstance(response.raw, urllib3.HTTPResponse):
+        return next(response.iter_content(_FIRST_BYTES), b"")
+    first, ends_at = b"", time.monotonic() + _PATIENCE_S
+    while len(first) < _FIRST_BYTES and time.monotonic() < ends_at:
+        piece = response.raw.read1(_FIRST_BYTES - len(first), decode_content=True)
+        if not piece:
+            break
+        first += piece
+    return first
 
 
 def decoded(content: bytes, response: requests.Response, *, cut: bool = False) -> str:

@@ -234,7 +234,7 @@ class _Attempt:
         request = response.request.copy()
         # Not the last one of all threads: a late answer to another of them may have brought an older one.
         self._auth.authorize(request, token, nonce_in(response.headers))
-        _read_shortly(response)
+        read_shortly(response)
         began = time.monotonic()
         again: requests.Response = response.connection.send(request, **kwargs)
         again.elapsed = timedelta(seconds=time.monotonic() - began)
@@ -243,7 +243,7 @@ class _Attempt:
         return again
 
 
-def _read_shortly(response: requests.Response) -> None:
+def read_shortly(response: requests.Response) -> None:
     """Read a body to its end, so that the connection can be used again; give the connection up where that is far."""
     beginning = b""
     with response, suppress(RequestException):

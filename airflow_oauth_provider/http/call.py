@@ -83,6 +83,7 @@ class ApiCall:
     :param idempotent: sending it twice does no harm
     :param pace: what it shares with other calls
     :param telemetry: of the connection
+    :param acted: whether a redirect shows that what was asked for may be done, whatever the last answer says
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class ApiCall:
         idempotent: bool,
         pace: Pace | None = None,
         telemetry: Telemetry,
+        acted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._send = send
         self._error_of = error_of
@@ -107,6 +109,7 @@ class ApiCall:
         self._idempotent = idempotent
         self._pace = pace
         self._telemetry = telemetry
+        self._acted = acted
         self._attempts = 0
         self._repeatable = False
         self._refusal: requests.Response | None = None
@@ -192,9 +195,10 @@ class ApiCall:
         status = self._status = response.status_code
         if status < 400 or not (self._check or status in RETRIED_STATUSES):
             return response
-        self._repeatable = status in RETRIED_STATUSES and (self._idempotent or status in UNPROCESSED_STATUSES)
         # Where each answer brings another nonce, other threads may have used up the one that was sent.
-        self._repeatable |= wants_another_nonce(response)
+        undone = status in UNPROCESSED_STATUSES or wants_another_nonce(response)
+        may_be_repeated = self._idempotent or (undone and not self._acted())
+        self._repeatable = may_be_repeated and (undone or status in RETRIED_STATUSES)
         if not self._check:
             # The caller gets the answer itself, its body unread.
             self._refusal = response
@@ -211,12 +215,15 @@ class ApiCall:
             )
         if why := misconfiguration(error, ambient):
             return SettingsError(f"{self._shown()} cannot be sent: {why}.")
+        if isinstance(error, requests.exceptions.InvalidHeader) and error.request is not None:
+            self._repeatable = self._idempotent
+            return ApiUnavailableError(f"{self._shown()} failed: the headers of the answer contradict each other.")
         if isinstance(error, _BAD_REQUESTS):
             return SettingsError(f"{self._shown()} cannot be sent: {self._redactor().server_text(str(error))}")
         # What requests raises while it reads a body has no request: that answer is counted already.
         if getattr(error, "request", None) is not None:
             self._telemetry.count("api_requests", status="none")
-        self._repeatable = self._idempotent or never_connected(error, ambient)
+        self._repeatable = self._idempotent or (never_connected(error, ambient) and not self._acted())
         return ApiUnavailableError(f"{self._shown()} failed: {self._redactor()(describe(error, ambient))}.")
 
     def _span_attributes(self) -> dict[str, str | int | None]:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from airflow_oauth_provider.retry import THROTTLING_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
 
 
 class Stopped(Exception):  # noqa: N818  # nothing went wrong
@@ -20,6 +27,7 @@ class Pace:
         self._not_before = 0.0
         self._stopped = threading.Event()
         self._lock = threading.Lock()
+        self._coming: list[requests.Response] = []
 
     def wait(self) -> None:
         """
@@ -48,6 +56,24 @@ class Pace:
             if getattr(error, "status_code", None) in THROTTLING_STATUSES:
                 self._not_before = max(self._not_before, time.monotonic() + seconds)
 
+    @contextmanager
+    def receiving(self, response: requests.Response) -> Iterator[None]:
+        """Be within this while a body comes: it is broken off when the pull ends, however slowly it comes."""
+        with self._lock:
+            self._coming.append(response)
+        try:
+            if self._stopped.is_set():
+                raise Stopped
+            yield
+        finally:
+            with self._lock:
+                self._coming.remove(response)
+
     def stop(self) -> None:
-        """Wake all that sleep, and let nobody send any more."""
+        """Wake all that sleep, break off what comes, and let nobody send any more."""
         self._stopped.set()
+        with self._lock:
+            for response in self._coming:
+                # What has no connection any more raises.
+                with suppress(Exception):
+                    response.raw.shutdown()

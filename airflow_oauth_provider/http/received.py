@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SPOOLED_BYTES = 1 << 20
 WHOLE_BYTES = 4 << 20
 _CHUNK = 1 << 16
+_MOST_DIGITS = 18
 
 _GZIP = frozenset({"gzip", "x-gzip"})
 
@@ -37,7 +38,8 @@ def receive(response: requests.Response) -> None:
 
     :raises requests.RequestException: it is not whole
     """
-    if response.status_code < 400 and response.headers.get("Content-Encoding"):
+    consumed = response._content_consumed  # type: ignore[attr-defined]  # noqa: SLF001  # a redirect that is not followed
+    if response.status_code < 400 and response.headers.get("Content-Encoding") and not consumed:
         ReceivedBody(response, however_large=True).close()
     else:
         response.content  # noqa: B018
@@ -96,8 +98,7 @@ class ReceivedBody:
         self._spool, self.content = None, None
 
     def _received(self, response: requests.Response) -> bytes | None:
-        length = response.headers.get("Content-Length") or ""
-        if not self._encoding and length.isascii() and length.isdigit() and int(length) <= _SPOOLED_BYTES:
+        if not self._encoding and _is_small(response):
             content = b"".join(self._chunks(response))
             self.size = len(content)
             return content
@@ -137,6 +138,13 @@ class ReceivedBody:
                 yield chunk
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise BrokenOffError(f"the answer broke off after {came:,} bytes") from error
+
+
+def _is_small(response: requests.Response) -> bool:
+    """Whether the answer says so; beside chunks a length says nothing (RFC 9112 §6.3)."""
+    length = response.headers.get("Content-Length") or ""
+    says = length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS
+    return says and int(length) <= _SPOOLED_BYTES and not getattr(response.raw, "chunked", False)
 
 
 class _Unclosed(io.RawIOBase):
@@ -186,6 +194,8 @@ def _inflated(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
     """Yield a deflate body decoded: zlib as RFC 9110 §8.4.1.2 says, or bare as many servers send it."""
     chunks = raw.stream(_CHUNK, decode_content=False)
     first = next(chunks, b"")
+    while len(first) == 1 and (more := next(chunks, b"")):
+        first += more
     # The first bytes of zlib are a multiple of 31 (RFC 1950 §2.2).
     is_zlib = len(first) > 1 and first[0] & 15 == 8 and int.from_bytes(first[:2]) % 31 == 0
     inflater = zlib.decompressobj() if is_zlib else zlib.decompressobj(-zlib.MAX_WBITS)

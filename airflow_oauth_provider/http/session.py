@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -13,7 +15,7 @@ from airflow_oauth_provider import __version__
 from airflow_oauth_provider.exceptions import ApiRefusedError, OAuth2Error, OriginError, SettingsError
 from airflow_oauth_provider.http import received
 from airflow_oauth_provider.http.answers import error_of
-from airflow_oauth_provider.http.auth import OAuth2Auth, rewind_body
+from airflow_oauth_provider.http.auth import OAuth2Auth, read_shortly, rewind_body
 from airflow_oauth_provider.http.base import ABSOLUTE, ApiBase
 from airflow_oauth_provider.http.body import Body, files_of
 from airflow_oauth_provider.http.call import IDEMPOTENT_METHODS, Answer, ApiCall
@@ -44,10 +46,30 @@ _POSITIONAL = (
 
 @dataclass(frozen=True)
 class _Redirect:
-    """What led to a request: on the prepared request, since requests passes nothing else on."""
+    """
+    What led to a request: on the prepared request, since requests passes nothing else on.
+
+    :param lost: what it would not do any more that was asked for
+    """
 
     origin: str
+    status: int
     body_spent: bool
+    lost: str | None
+
+
+class _Sending(threading.local):
+    """
+    What the attempt that this thread makes is about.
+
+    :ivar wants_page: it asks for an answer to just what it sends
+    :ivar follows: redirects
+    :ivar acted: a redirect has made a GET of it, so that what was asked for may be done
+    """
+
+    wants_page = False
+    follows = True
+    acted = False
 
 
 class _LookedUp(dict[str, str]):
@@ -84,6 +106,7 @@ class ApiSession(requests.Session):
         self._secrets = (*secrets, *settings.secrets())
         self._base = ApiBase(settings, source)
         self._proxies: dict[str, _LookedUp] = {}
+        self._sending = _Sending()
         self.auth = OAuth2Auth(source, self._base, self.telemetry)
         self.headers.update({"Accept": "application/json", "User-Agent": f"airflow-oauth-provider/{__version__}"})
         self.headers.update(dict((*settings.headers, *settings.secret_headers)))
@@ -139,17 +162,15 @@ class ApiSession(requests.Session):
         kwargs["stream"] = True
 
         def send() -> requests.Response:
+            self._sending.wants_page, self._sending.acted = receive is not None, False
+            self._sending.follows = kwargs.get("allow_redirects") is not False
             # Anew for each attempt: the next token may name another base URL.
             response = super(ApiSession, self).request(method, self.url_for(endpoint), **kwargs)
             if receive is not None and response.status_code < 400:
                 receive(response)
-            elif not streams:
-                try:
-                    received.receive(response)
-                except requests.RequestException:
-                    # The body of an error that is to be raised need not be whole.
-                    if not check or response.status_code < 400:
-                        raise
+            elif not streams and not (check and response.status_code >= 400):
+                # Of an error that is to be raised, what it shows is read.
+                received.receive(response)
             return response
 
         return ApiCall(
@@ -162,6 +183,7 @@ class ApiSession(requests.Session):
             idempotent=method in IDEMPOTENT_METHODS if idempotent is None else idempotent,
             pace=pace,
             telemetry=self.telemetry,
+            acted=lambda: self._sending.acted,
         ).run(retry_args)
 
     # What requests calls ---------------------------------------------------------------------------------------------
@@ -186,6 +208,11 @@ class ApiSession(requests.Session):
             if redirect is None:
                 raise
             raise OriginError(f"{redirect.origin} redirects, which was not followed. {error}") from None
+        if redirect is not None and redirect.lost:
+            raise ApiRefusedError(
+                f"{redirect.origin} redirects with {redirect.status}, which was not followed: {redirect.lost} would be "
+                f"lost. Call {self.redactor().server_text(without_query(url), 200)} itself."
+            )
         if redirect is not None and redirect.body_spent:
             raise ApiRefusedError(
                 f"{redirect.origin} redirects, which was not followed: the body can be read only once. "
@@ -199,9 +226,35 @@ class ApiSession(requests.Session):
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Leave the token in a redirected request: :meth:`send` lets it go to allowed origins alone."""
-        keeps_body = response.status_code in (307, 308)
+        status, before = response.status_code, response.request
+        keeps_body = status in (307, 308)
         spent = keeps_body and not rewind_body(prepared_request)
-        setattr(prepared_request, _REDIRECT, _Redirect(str(Origin.of(response.url)), spent))
+        becomes_get = before.method != prepared_request.method
+        self._sending.acted |= becomes_get
+        # RFC 9110 §15.4: 303 leads to what tells of the outcome, and 301 and 302 may do so behind a POST alone.
+        lost = None
+        if status in (301, 302) and (before.method != "POST" or self._sending.wants_page):
+            if becomes_get:
+                lost = f"the method {before.method}"
+            elif before.body is not None:
+                lost = "the body"
+        setattr(prepared_request, _REDIRECT, _Redirect(str(Origin.of(response.url)), status, spent, lost))
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where *resp* redirects to; its own body is of no use, and may have no end."""
+        try:
+            target = super().get_redirect_target(resp)
+            urlsplit(urljoin(resp.url, target or ""))
+        except ValueError:
+            is_url = False
+        else:
+            is_url = True
+        if not is_url:
+            resp.close()
+            raise ApiRefusedError(f"{Origin.of(resp.url)} redirects with {resp.status_code} to what is no URL.")
+        if target and self._sending.follows:
+            read_shortly(resp)
+        return target
 
     def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:  # noqa: ARG002
         """Leave it to :meth:`send`, which looks up the way to each server."""

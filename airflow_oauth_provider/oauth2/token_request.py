@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from airflow_oauth_provider.oauth2.client_auth import AUTH_METHODS, CREDENTIAL_PARAMETERS
 from airflow_oauth_provider.oauth2.settings import JWT_BEARER, TOKEN_EXCHANGE
@@ -55,6 +55,13 @@ def wire_parameters(settings: ClientSettings) -> Parameters:
     wanted = tuple((name, value) for name, value in ours if value)
     taken = {name for name, _ in wanted} | CREDENTIAL_PARAMETERS
     return *wanted, *((name, value) for name, value in further.items() if value and name not in taken)
+
+
+def parameter_in_url(settings: ClientSettings) -> str | None:
+    """Return which parameter would stand twice, in the query of the token endpoint, too (RFC 6749 §3.2)."""
+    once = {name for name, _ in wire_parameters(settings)} - {"resource"}
+    once -= {"audience"} if settings.grant == TOKEN_EXCHANGE else set()
+    return min(once & {name for name, _ in parse_qsl(urlsplit(settings.token_endpoint).query)}, default=None)
 
 
 def build_token_request(settings: ClientSettings, attempt: Attempt) -> TokenRequest:

@@ -207,7 +207,8 @@ class Puller:
         def receive(response: requests.Response) -> None:
             if response.status_code >= 300:
                 raise ResponseFormatError(f"it was answered with {response.status_code}, which is no page.")
-            body = ReceivedBody(response)
+            with self._progress.pace.receiving(response):
+                body = ReceivedBody(response)
             try:
                 content = self._reader.read(response, body)
             except BaseException:

@@ -23,8 +23,8 @@ def bounded(operation: Callable[[], T], seconds: float, *, undo: Callable[[T], o
     :raises RuntimeError: no thread can be started: Python shuts down, or the machine has none left
     """
     call: _Call[T] = _Call(operation, undo)
-    threading.Thread(target=call.run, name="oauth2-bounded", daemon=True).start()
-    return call.result_within(seconds)
+    thread = threading.Thread(target=call.run, name="oauth2-bounded", daemon=True)
+    return call.result_within(seconds, thread)
 
 
 class _Call(Generic[T]):
@@ -51,9 +51,12 @@ class _Call(Generic[T]):
                     self._undo_quietly(result)
         self._done.set()
 
-    def result_within(self, seconds: float) -> T:
+    def result_within(self, seconds: float, thread: threading.Thread) -> T:
         try:
+            thread.start()  # which waits, too
             in_time = self._done.wait(seconds)
+        except RuntimeError:
+            raise
         except BaseException:  # the task's own time-out
             if not self._give_up():
                 self._undo_quietly(self._results[0])

@@ -27,7 +27,7 @@ from airflow_oauth_provider.exceptions import (
 from airflow_oauth_provider.network import means_this_machine
 from airflow_oauth_provider.oauth2.metadata import parse_metadata, resolved, well_known_urls
 from airflow_oauth_provider.oauth2.supported import check_supported
-from airflow_oauth_provider.oauth2.token_request import TokenRequest
+from airflow_oauth_provider.oauth2.token_request import TokenRequest, parameter_in_url
 from airflow_oauth_provider.origin import origin_of_setting, refuse_unguarded_way, refuse_unlisted
 from airflow_oauth_provider.retry import THROTTLING_STATUSES
 from airflow_oauth_provider.tokens.exchange import Exchange
@@ -124,6 +124,11 @@ class Discovery:
         warnings = check_supported(self._settings, known.metadata, self._redactor)
         settings = resolved(self._settings, known.metadata)
         self._check_endpoint(settings.token_endpoint, "token_endpoint")
+        if name := parameter_in_url(settings):
+            raise SettingsError(
+                f"token_endpoint in the metadata of {self._issuer} has {name[:60]} in its query, and the request has "
+                "it, too: leave it out of the connection."
+            )
         if self._settings.revocation_endpoint is None and settings.revocation_endpoint is not None:
             try:
                 self._check_endpoint(settings.revocation_endpoint, "revocation_endpoint")

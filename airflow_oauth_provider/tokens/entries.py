@@ -203,6 +203,7 @@ def _members_of(token: AccessToken) -> dict[str, Any]:
         "issued_at": token.issued_at,
         "expires_at": token.expires_at,
         "base_url": token.base_url,
+        "end_is_guessed": token.end_is_guessed,
         "proof_key": None if token.proof_key is None else token.proof_key.private_jwk(),
         "jkt": None if token.proof_key is None else token.proof_key.thumbprint,
     }
@@ -218,6 +219,7 @@ def _token_from(members: dict[str, Any]) -> AccessToken | None:
             expires_at=float(members["expires_at"]),
             base_url=None if members["base_url"] is None else str(members["base_url"]),
             proof_key=None if members["proof_key"] is None else _proof_key_from(members),
+            end_is_guessed=members.get("end_is_guessed") is True,
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -50,9 +50,13 @@ class RefusalMemory:
         """
         scope, now = scope_of(failure), time.time()
         refusal = Refusal.of(failure, self._last(scope), now)
-        self._write(scope, refusal)
-        if refusal.is_of_one_machine:
-            # It is stored for people to see.
+        if not refusal.is_of_one_machine:
+            self._write(scope, refusal)
+        else:
+            shared = self._known(scope)[1]
+            if shared is None or shared.is_of_one_machine:
+                # For people to see.
+                self._write(scope, refusal)
             self._own[scope] = refusal
         self._telemetry.count("refusals_remembered", about=scope.value)
         if failure.retry_after_s is None and not isinstance(failure, PermanentError):

@@ -114,10 +114,13 @@ class Refusal:
         """Return the error for a task that meets the refusal without having asked the server itself."""
         error_class = getattr(exceptions, self.kind, TokenEndpointUnavailableError)
         wait_s = max(0.0, self.until - now) + self.beyond_s
+        ways = (
+            " A changed Token URL, client or credential is tried at once; the connection's Test and airflow-oauth2 "
+            "forget end it, too."
+        )
         return error_class(
             f"{self.message} (Remembered since {_clock(self.since)}: no further request is made before "
-            f"{_clock(self.until)}. A changed Token URL, client or credential is tried at once; the connection's Test "
-            "and airflow-oauth2 forget end it, too.)",
+            f"{_clock(self.until)}.{'' if self.is_of_one_machine else ways})",
             status_code=self.status_code,
             error=self.error,
             request_id=self.request_id,

@@ -70,19 +70,25 @@ class TokenShelf:
         # A store that keeps the time leaves no doubt about it.
         return self._as_held(stored.token, life_s, stored.generation, shared=stored.ttl_s is None)
 
-    def known(self, token: AccessToken) -> AccessToken | None:
+    def known(self, token: AccessToken, refused: AccessToken | None = None) -> AccessToken | None:
         """
         Return *token* as it is known here, None for one that is new.
 
         Some servers hand out the token that there is, with the seconds that are left: it is as old as it was.
+
+        :param refused: which was at hand until just now
         """
         if token.proof_key is not None:
             return None
-        for at_hand in self._at_hand():
+        for at_hand in filter(None, (*self._at_hand(), refused)):
+            if not same(at_hand, token):
+                continue
+            if token.end_is_guessed and not at_hand.end_is_guessed:
+                return token.aged(at_hand.issued_at, at_hand.expires_at)
             # What lives on for longer was prolonged, and begins anew.
-            if same(at_hand, token) and (token.end_is_guessed or token.expires_at <= at_hand.expires_at + _SAME_END_S):
+            if not token.end_is_guessed and token.expires_at <= at_hand.expires_at + _SAME_END_S:
                 # The seconds that are left are whole ones: the end that was said first is the exact one.
-                earlier = not token.end_is_guessed and token.expires_at < at_hand.expires_at - _SAME_END_S
+                earlier = token.expires_at < at_hand.expires_at - _SAME_END_S
                 return token.aged(at_hand.issued_at, token.expires_at if earlier else at_hand.expires_at)
         return None
 

@@ -38,7 +38,8 @@ NEW_TIMEOUT_S = 30.0
 # How long somebody whose token still lives waits for the process that fetches the next one.
 PATIENCE_S = 5.0
 _SILENCE_S = 30.0
-_LAST_SECONDS = 4
+# The end of a token is known but for the time that its request took, and for what clocks differ.
+_LAST_SECONDS_S = 4.0
 _NONCES_EVERY_S = 30.0
 
 _sources: WeakSet[TokenSource] = WeakSet()
@@ -250,16 +251,19 @@ class TokenSource:
         """Fetch; where the server hands out the token that there is, wait for its last second to pass."""
         if (last_s := self._shelf.last_second_s()) and self._refusals.live(Scope.AHEAD) is not None:
             time.sleep(last_s)
-        for _ in range(_LAST_SECONDS):
+        give_up_at = time.monotonic() + _LAST_SECONDS_S
+        while True:
             token = self._patiently_or_not(refused)
-            if (again := self._shelf.known(token)) is None:
+            if (again := self._shelf.known(token, refused)) is None:
                 return token
-            if (left_s := again.expires_at - time.time()) > 1:
+            now = time.time()
+            if (left_s := again.expires_at - now) > 1:
                 # There is no other before its end.
                 self._refusals.pause(Scope.AHEAD, left_s)
                 return again
+            if time.monotonic() >= give_up_at:
+                return token.aged(again.issued_at, min(token.expires_at, now + 1))
             time.sleep(max(0.0, left_s) + 0.2)
-        return token
 
     def _patiently_or_not(self, refused: AccessToken | None) -> AccessToken:
         """Fetch, not for long while another token lives; a server that takes longer fails nobody all the same."""

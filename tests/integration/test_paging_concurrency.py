@@ -311,3 +311,30 @@ def test_429_to_all_at_once_costs_one_more_request_each(server: OAuthServer, hoo
 
     assert ids(hook.records("items", concurrency=4, **OFFSET)) == list(range(30))
     assert len(server.api_requests) == 10 + 4
+
+
+@pytest.mark.parametrize("ends", ["by an error", "by whoever leaves"])
+def test_what_only_drips_is_broken_off_when_the_pull_ends(server: OAuthServer, hook: OAuth2Hook, ends: str) -> None:
+    """By itself it would take an hour to come."""
+    dripping = Reply(200, b"[" + b" " * 7200 + b"]", {"Content-Type": "application/json"}, drip_s=0.5)
+
+    def script(seen: Seen) -> Reply:
+        if page_of(seen) == 1:
+            return Numbers(total=60, size=3)(seen)
+        if page_of(seen) == 2 and ends == "by an error":
+            held(server, lambda: len(server.api_requests) == 5)
+            return Reply(404, {"reason": "made-up"})
+        return dripping
+
+    server.api_reply = script
+    began = time.monotonic()
+    with nothing_left():
+        if ends == "by an error":
+            with pytest.raises(ApiRefusedError):
+                list(hook.pages("items", concurrency=4, **OFFSET))
+        else:
+            pages = hook.pages("items", concurrency=4, **OFFSET)
+            next(iter(pages))
+            wait_until(lambda: len(server.api_requests) == 5)
+            pages.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 120

@@ -234,7 +234,23 @@ def test_a_secret_signs_by_every_algorithm_of_secrets(algorithm: str | None) -> 
 def test_a_private_key_is_no_parameter_and_no_header(field: str, form: str) -> None:
     members = jwk(made_key("P-256"))
     value = key_text() if form == "PEM" else json.dumps(members)
-    with pytest.raises(SettingsError, match=f"{field}: made-up holds a private key") as refused:
+    with pytest.raises(SettingsError, match=f"{field} holds a private key") as refused:
         read({field: {"made-up": value}})
     assert members["d"] not in str(refused.value)
     assert value[40:80] not in str(refused.value)
+
+
+@pytest.mark.parametrize("field", ["secret_params", "secret_headers"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_jwk_is_no_set_of_parameters_or_headers(field: str, as_text: bool) -> None:
+    members = jwk(made_key("P-256"))
+    with pytest.raises(SettingsError, match=f"{field} holds a private key") as refused:
+        read({field: json.dumps(members) if as_text else members})
+    assert members["d"] not in str(refused.value)
+
+
+@pytest.mark.parametrize("field", ["secret_params", "secret_headers", "headers", "extra_params"])
+def test_a_key_is_no_name_of_one(field: str) -> None:
+    with pytest.raises(SettingsError, match="holds a private key") as refused:
+        read({field: {key_text(): "x"}})
+    assert key_text()[30:60] not in str(refused.value)

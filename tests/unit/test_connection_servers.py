@@ -82,7 +82,9 @@ def test_a_parameter_does_not_stand_in_the_token_url_and_in_the_request(
 ) -> None:
     with pytest.raises(SettingsError, match=f"Token URL .* has {name} in its query, .* extra_params"):
         read(extra, host=f"{TOKEN_URL}?{query}")
-    assert read(host=f"{TOKEN_URL}?api-version=2").client.token_endpoint.endswith("?api-version=2")
+    assert read(host=f"{TOKEN_URL}?api-version=2&scope=").client.token_endpoint.endswith("?api-version=2&scope=")
+    several = {"resource": "https://a.example"}
+    assert read(several, host=f"{TOKEN_URL}?resource=https://b.example").client.resources == ("https://a.example",)
 
 
 def test_a_token_url_that_is_not_listed_is_refused_whatever_the_connection_says() -> None:

@@ -130,10 +130,32 @@ def test_a_date_is_held_against_the_servers_own_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["0", "00", "", None, "-5", "1.5", "soon", "²", "٣", formatdate(NOW - 10, usegmt=True), "1 Jan 99999999"]
+    "value",
+    [
+        "0",
+        "00",
+        "",
+        None,
+        "-5",
+        "1.5.2",
+        "1, soon",
+        "0, 0.0",
+        "soon",
+        "²",
+        "٣",
+        formatdate(NOW - 10, usegmt=True),
+        "1 Jan 99999999",
+    ],
 )
 def test_zero_the_past_and_nonsense_mean_back_off(value: str | None) -> None:
     assert retry_after_s({"Retry-After": value}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("1.5", 1.5), ("120, 120", 120), ("5,7.5 , 6", 7.5), ("3.", 3), ("0, 4", 4)]
+)
+def test_fractions_and_several_are_understood(value: str, seconds: float) -> None:
+    assert retry_after_s({"Retry-After": value}, NOW) == seconds
 
 
 def test_a_retry_after_of_absurd_length_is_a_long_one() -> None:

@@ -71,3 +71,38 @@ def test_what_nobody_asked_for_is_no_answer_and_leaves_no_connection_behind(cloc
         settings = client_settings(token_endpoint=f"http://127.0.0.1:{server.port}/token")
         with pytest.raises(TokenEndpointUnavailableError, match=re.escape(settings.shown_endpoint)):
             TokenEndpoint(settings, TOKEN_REQUEST_POLICY).fetch()
+
+
+@pytest.mark.parametrize("line", [b"X-Bad : 1", b"no colon", b"X Bad: 1", b"HTTP/1.1 200 OK", "Ünläut: 1".encode()])
+def test_an_answer_whose_headers_cannot_be_read_to_their_end_is_none(clock: Clock, line: bytes) -> None:
+    """The length, the encoding and the link to the next page may stand behind that line."""
+    clock.skip_sleeps()
+
+    def conversation(connection: socket.socket, _: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Length: 900\r\n\r\n{}")
+
+    with RawServer(conversation) as server:
+        session = session_at(f"http://127.0.0.1:{server.port}/v1")
+        with pytest.raises(ApiUnavailableError, match="a line among the headers of the answer is no header"):
+            session.call("GET", "x")
+        assert server.connections == 5
+        with pytest.raises(ApiUnavailableError):
+            session.call("POST", "x")
+        assert server.connections == 6, "it may have been done"
+
+
+def test_headers_that_contradict_each_other_are_no_mistake_of_the_caller(clock: Clock) -> None:
+    clock.skip_sleeps()
+
+    def conversation(connection: socket.socket, _: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+
+    with RawServer(conversation) as server:
+        session = session_at(f"http://127.0.0.1:{server.port}/v1")
+        with pytest.raises(ApiUnavailableError, match="headers of the answer contradict each other"):
+            session.call("GET", "x")
+        with pytest.raises(ApiUnavailableError):
+            session.call("POST", "x")
+        assert server.connections == 6

@@ -161,6 +161,36 @@ def test_damage_in_the_midst_is_found() -> None:
         received(bytes(sent), "gzip")
 
 
+@pytest.mark.parametrize("encode", [zlib.compress, bare_deflate])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_deflate_is_known_however_little_comes_first(
+    encode: Callable[[bytes], bytes], first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = answer(headers={"Content-Encoding": "deflate"})
+    sent = encode(SMALL)
+    monkeypatch.setattr(response.raw, "stream", lambda *_, **__: iter([sent[:first], sent[first:]]))
+    with closing(ReceivedBody(response)) as body:
+        assert body.content == SMALL
+
+
+@pytest.mark.parametrize("length", ["1" * 5000, "9" * 19])
+def test_a_length_of_absurd_length_is_none(length: str) -> None:
+    response = answer(SMALL)
+    response.headers["Content-Length"] = length
+    with closing(ReceivedBody(response)) as body:
+        assert body.content == SMALL
+
+
+def test_a_length_beside_chunks_says_nothing_of_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    response = answer(LARGE)
+    response.headers["Content-Length"] = "10"
+    response.raw.chunked = True
+    monkeypatch.setattr(response.raw, "stream", lambda *_, **__: iter([LARGE]))
+    with closing(ReceivedBody(response)) as body:
+        assert body.content is None
+        assert body.size == len(LARGE)
+
+
 def test_several_members_are_one_body() -> None:
     assert received(gzip.compress(b"[1,") + gzip.compress(b"2]"), "gzip").content == b"[1,2]"
     assert received(zstd(b"[1,") + zstd(b"2]"), "zstd").content == b"[1,2]"

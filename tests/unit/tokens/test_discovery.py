@@ -199,6 +199,16 @@ def test_the_allow_list_holds_for_what_the_document_names(fleet: Fleet, requests
     assert resolve(fleet.start("login.example.com", "oauth2.example.net")) == "https://oauth2.example.net/token"
 
 
+@pytest.mark.statement(5)
+def test_a_parameter_does_not_stand_in_the_url_that_a_document_names_and_in_the_request(
+    fleet: Fleet, requests_mock: mocking.Mocker
+) -> None:
+    requests_mock.get(OAUTH, json=document(token_endpoint=f"{TOKEN_ENDPOINT}?p=x&scope=admin"))
+    with pytest.raises(SettingsError, match=r"token_endpoint in the metadata .* has scope in its query"):
+        resolve(fleet.start(scope="read"))
+    assert resolve(Fleet().start()).endswith("?p=x&scope=admin")
+
+
 def test_nobody_on_the_way_passes_for_an_allowed_endpoint_that_a_document_names(
     fleet: Fleet, requests_mock: mocking.Mocker
 ) -> None:

@@ -191,3 +191,24 @@ def test_a_mended_connection_is_tried_at_once_and_a_wrong_one_stops_no_other(
             processes.start(client_settings(**wrong)).get()
     assert processes.start(client_settings(**right)).get().value == "token-1"
     assert len(processes.endpoint.asked) == 2
+
+
+def test_what_is_wrong_with_one_machine_leaves_the_refusals_of_all_alone(clock: Clock) -> None:
+    processes = Processes()
+    well, ill = processes.start(), processes.start()
+    for pause_s in (60, 120):
+        processes.endpoint.script = [InvalidScopeError("no")]
+        with pytest.raises(InvalidScopeError):
+            well.get()
+        clock.advance(pause_s + 1)
+    processes.endpoint.script = [CertificateError("not to be trusted"), InvalidScopeError("no")]
+    with pytest.raises(CertificateError):
+        ill.get()
+    with pytest.raises(CertificateError) as again:
+        ill.get()
+    assert "forget" not in str(again.value)
+    with pytest.raises(InvalidScopeError):
+        well.get()
+    clock.advance(239)
+    with pytest.raises(InvalidScopeError, match="Remembered since"):
+        well.get()
