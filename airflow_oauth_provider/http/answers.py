@@ -126,7 +126,7 @@ def _shown_body(response: requests.Response, redactor: Redactor) -> str:
     content_type = (response.headers.get("Content-Type") or "text/").lower()
     try:
         first = _beginning(response)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, RuntimeError):
+    except (requests.RequestException, RuntimeError):
         return ""
     if not any(kind in content_type for kind in _TEXT_TYPES):
         return f"(a body of type {redactor.server_text(content_type, 60)})" if first else ""
@@ -141,7 +141,10 @@ def _beginning(response: requests.Response) -> bytes:
         return next(response.iter_content(_FIRST_BYTES), b"")
     first, ends_at = b"", time.monotonic() + _PATIENCE_S
     while len(first) < _FIRST_BYTES and time.monotonic() < ends_at:
-        piece = response.raw.read1(_FIRST_BYTES - len(first), decode_content=True)
+        try:
+            piece = response.raw.read1(_FIRST_BYTES - len(first), decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError):
+            break  # what came tells more than nothing
         if not piece:
             break
         first += piece

@@ -146,3 +146,9 @@ def test_an_error_that_drips_is_raised_before_it_ends(monkeypatch: pytest.Monkey
     monkeypatch.setattr(answers, "_PATIENCE_S", 0.0)
     with Api(Reply(404, b"made-up" * 1000, drip_s=0.5)) as api, pytest.raises(ApiRefusedError, match="answered 404"):
         session_on(api).call("GET", "a", timeout=(60, 60))
+
+
+def test_of_an_error_that_breaks_off_what_came_is_shown() -> None:
+    reply = Reply(raw=b"HTTP/1.1 404 Nope\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nno such order")
+    with Api(reply) as api, pytest.raises(ApiRefusedError, match="answered 404 Nope: no such order"):
+        session_on(api).call("GET", "a")
