@@ -28,6 +28,7 @@ class Pace:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._coming: list[requests.Response] = []
+        self._broken_off = False
 
     def wait(self) -> None:
         """
@@ -58,21 +59,29 @@ class Pace:
 
     @contextmanager
     def receiving(self, response: requests.Response) -> Iterator[None]:
-        """Be within this while a body comes: it is broken off when the pull ends, however slowly it comes."""
+        """
+        Be within this while a body comes, so that :meth:`break_off` ends it.
+
+        :raises Stopped: it was called already
+        """
         with self._lock:
+            if self._broken_off:
+                raise Stopped
             self._coming.append(response)
         try:
-            if self._stopped.is_set():
-                raise Stopped
             yield
         finally:
             with self._lock:
                 self._coming.remove(response)
 
     def stop(self) -> None:
-        """Wake all that sleep, break off what comes, and let nobody send any more."""
+        """Wake all that sleep, and let nobody send any more."""
         self._stopped.set()
+
+    def break_off(self) -> None:
+        """Receive nothing more, however slowly it comes; connections that receive are lost."""
         with self._lock:
+            self._broken_off = True
             for response in self._coming:
                 # What has no connection any more raises.
                 with suppress(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_oauth_provider.pull.counted import Counted
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_oauth_provider.pull.request import PageRequest
 
 log = logging.getLogger(__name__)
+
+# A page that comes within this leaves its connection fit for use.
+_GRACE_S = 2.0
 
 T = TypeVar("T")
 
@@ -82,12 +85,16 @@ class Ahead(Generic[T]):
             self._waiting.append((request, self._threads.submit(work.run, self._fetch, request)))
 
     def close(self) -> None:
-        """Send nothing more, and wait for what is on its way."""
+        """Send nothing more, and wait for what is on its way; for what drips, not for long."""
         if self._threads is None:
             return
         self._pace.stop()
+        coming = [future for _, future in self._waiting]
         self._forget()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        wait(coming, timeout=_GRACE_S)
+        self._pace.break_off()
+        self._threads.shutdown(wait=True)
 
     def _forget(self) -> None:
         for _, future in self._waiting:
