@@ -31,6 +31,7 @@ SHOWN_CHARACTERS = 1000
 _PASSING_STATUSES = RETRIED_STATUSES | {409, 423}
 _TEXT_TYPES = ("text/", "json", "xml", "javascript", "x-www-form-urlencoded", "ndjson", "csv")
 _FIRST_BYTES = 4096
+# For the text of an error, which decides nothing: the error itself is known by its status.
 _PATIENCE_S = 5.0
 
 _SPENT = " The body can be read only once, so it was not sent again with a new token or nonce: pass bytes or a file."
